@@ -1,0 +1,1 @@
+"""Notebook cells as functions: analysis, building, execution, the journal."""
