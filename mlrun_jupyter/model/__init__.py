@@ -1,0 +1,1 @@
+"""What the product talks about: frozen specifications without I/O."""

@@ -1,0 +1,59 @@
+"""A work order: what an executor moves, and the worker on the other side carries out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mlrun_jupyter.model.artifact import Artifact
+from mlrun_jupyter.model.function import Function
+
+VERSION = 1
+
+
+class BoundInput(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An input, resolved when the order was written.
+
+    ``uri`` is what is recorded (an artifact URI with its tree, or the path as the user gave it), ``url`` where the bytes
+    are, ``artifact`` the artifact's record when it is one.
+    """
+
+    name: str
+    uri: str
+    url: str
+    type: str = ""
+    artifact: Artifact | None = None
+
+
+class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that a worker needs. Written once as ``order.json`` into the run's folder."""
+
+    uid: str
+    project: str
+    name: str
+    function: Function
+    home: str
+    folder: str
+    """The run's folder, absolute on the worker's side."""
+    workdir: str
+    """The kernel's working folder: the notebook's."""
+    artifact_path: str
+    python: str = ""
+    """The interpreter for the kernel; empty: the worker's own."""
+    parameters: dict[str, Any] = {}
+    inputs: tuple[BoundInput, ...] = ()
+    sources: tuple[dict[str, str], ...] = ()
+    labels: dict[str, str] = {}
+    env: dict[str, str] = {}
+    timeout: float | None = None
+    retries: int = 0
+    start_timeout: float = 60.0
+    start_retries: int = 2
+    tracking_uri: str = ""
+    output_limit: int = 20_000_000
+    """Bytes of output a cell may leave in the notebook; more is spilled to a file."""
+    spill_limit: int = 200_000_000
+    trusted: tuple[str, ...] = ()
+    """SHA-256 digests of pickled artifacts that may be loaded."""
+    version: int = VERSION

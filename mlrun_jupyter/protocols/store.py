@@ -1,0 +1,151 @@
+"""Where projects, functions, runs and artifacts are recorded.
+
+Five small contracts. One backend may implement them all, as the SQL one does; :class:`Store` is their sum.
+Every mutation is one transaction: after a crash either all of it is there or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from mlrun_jupyter.model.artifact import Artifact
+from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.names import ArtifactRef, FunctionRef
+from mlrun_jupyter.model.project import ProjectDocument
+from mlrun_jupyter.model.run import Metric, Run
+
+
+class ProjectStore(Protocol):
+    def put_project(self, project: ProjectDocument) -> None: ...
+
+    def get_project(self, name: str) -> ProjectDocument:
+        """:raises MLRunNotFoundError: with the nearest names."""
+        ...
+
+    def list_projects(self) -> list[ProjectDocument]: ...
+
+    def delete_project(self, name: str) -> None:
+        """Delete the project and all that is recorded in it. Contents of artifacts stay."""
+        ...
+
+
+class FunctionStore(Protocol):
+    def put_function(self, function: Function, tags: Sequence[str] = ("latest",)) -> dict[str, str]:
+        """Store the version, unless it is there, and move the tags to it. Returns the hash that each tag had before."""
+        ...
+
+    def get_function(self, ref: FunctionRef) -> Function:
+        """By hash (a unique prefix will do), else by tag, else ``latest``."""
+        ...
+
+    def list_functions(self, project: str, name: str = "") -> list[tuple[Function, tuple[str, ...]]]:
+        """Versions with their tags, newest first."""
+        ...
+
+    def delete_function(self, ref: FunctionRef) -> int: ...
+
+
+class RunStore(Protocol):
+    def create_run(self, run: Run) -> None: ...
+
+    def get_run(self, uid: str) -> Run:
+        """By uid, or by a unique prefix of at least six digits."""
+        ...
+
+    def list_runs(
+        self,
+        project: str = "",
+        *,
+        name: str = "",
+        state: str | Sequence[str] = (),
+        labels: Sequence[str] = (),
+        function: str = "",
+        parent: str | None = "",
+        since: str = "",
+        until: str = "",
+        before: str = "",
+        limit: int = 50,
+    ) -> list[Run]:
+        """Newest first. ``before``: continue behind the run of this uid. ``labels``: ``key`` or ``key=value``, all must
+        hold. ``name`` starting with ``~`` matches a part. ``parent=None`` lists children as well."""
+        ...
+
+    def update_run(self, uid: str, change: Callable[[Run], Run], *, outbox: str = "") -> Run:
+        """Read, change and write in one transaction. A change of state must be an allowed one.
+
+        :param outbox: also put the run into the outbox under this kind, in the same transaction.
+        :raises MLRunPreconditionFailedError: for a transition that is not allowed.
+        """
+        ...
+
+    def heartbeat(self, uid: str) -> bool:
+        """Renew the lease; true when somebody asked to abort the run."""
+        ...
+
+    def request_abort(self, uid: str) -> None: ...
+
+    def unfinished(self) -> list[tuple[Run, str]]:
+        """Runs in no terminal state, with the time of their last heartbeat."""
+        ...
+
+    def delete_run(self, uid: str) -> None:
+        """:raises MLRunPreconditionFailedError: while it is pending or running."""
+        ...
+
+    def put_metrics(self, uid: str, points: Sequence[Metric]) -> None: ...
+
+    def get_metrics(self, uid: str, key: str = "") -> list[Metric]: ...
+
+
+class ArtifactIndex(Protocol):
+    def put_artifact(self, artifact: Artifact, tags: Sequence[str] = ("latest",)) -> None: ...
+
+    def get_artifact(self, ref: ArtifactRef) -> Artifact:
+        """By tree (and tag) when given, else by tag, else ``latest``."""
+        ...
+
+    def list_artifacts(
+        self, project: str, *, name: str = "", kind: str = "", tag: str = "", tree: str = "",
+        labels: Sequence[str] = (), since: str = "", until: str = "", limit: int = 1000,
+    ) -> list[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
+        """Versions with their tags, newest first."""
+        ...
+
+    def tag_artifact(self, artifact: Artifact, tag: str) -> None: ...
+
+    def delete_artifact(self, artifact: Artifact) -> None: ...
+
+    def put_use(self, run: str, name: str, uri: str, direction: str = "in") -> None:
+        """Record that a run read (``in``) or wrote (``out``) what the URI names."""
+        ...
+
+    def list_uses(self, *, run: str = "", uri: str = "") -> list[dict[str, str]]:
+        """Rows ``run name uri direction``, of one run or one URI."""
+        ...
+
+
+class Outbox(Protocol):
+    """Messages to the tracker, stored with the change that they tell of, sent later, each at least once."""
+
+    def outbox_put(self, kind: str, uid: str) -> None: ...
+
+    def outbox_due(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Messages whose time has come, oldest first: ``id kind uid attempts``."""
+        ...
+
+    def outbox_done(self, message: int) -> None: ...
+
+    def outbox_failed(self, message: int, error: str) -> None:
+        """Keep it, to be tried again later, the longer the more often it failed (at most an hour)."""
+        ...
+
+    def outbox_size(self) -> int: ...
+
+
+class Store(ProjectStore, FunctionStore, RunStore, ArtifactIndex, Outbox, Protocol):
+    """The sum of the five, and its own end."""
+
+    url: str
+
+    def close(self) -> None: ...

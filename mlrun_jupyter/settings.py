@@ -1,0 +1,109 @@
+"""Settings: one frozen document, and where its values come from.
+
+In order: environment variables ``MLRUN_JUPYTER_<NAME>``, the file ``config.toml`` in the home folder, the defaults.
+Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlrun_jupyter.errors import MLRunInvalidArgumentError
+
+PREFIX = "MLRUN_JUPYTER_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, with their defaults.
+
+    ========================  ===========================================================================
+    name                      meaning
+    ========================  ===========================================================================
+    home                      folder of the store, runs, artifacts and secrets (``~/.mlrun-jupyter``)
+    store                     SQLAlchemy URL of the run store; empty: ``store.db`` in ``home``
+    tracking_uri              MLflow tracking URI; empty: ``MLFLOW_TRACKING_URI``, else SQLite in ``home``
+    project                   the current project, when none is chosen
+    executor                  the executor of runs that name none
+    heartbeat                 seconds between two heartbeats of a worker
+    lease                     seconds without a heartbeat after which a run of another host is lost
+    start_timeout             seconds that a kernel may take to start
+    start_retries             how often the start of a kernel is tried again
+    abort_grace               seconds that an aborted cell has to end by itself
+    output_limit              bytes of output per cell that are kept in the notebook
+    spill_limit               bytes of output per cell that are kept in all
+    max_inline                bytes up to which an output is loaded back into the notebook by itself
+    ========================  ===========================================================================
+    """
+
+    home: str = "~/.mlrun-jupyter"
+    store: str = ""
+    tracking_uri: str = ""
+    project: str = ""
+    executor: str = "process"
+    heartbeat: float = 2.0
+    lease: float = 60.0
+    start_timeout: float = 60.0
+    start_retries: int = 2
+    abort_grace: float = 5.0
+    output_limit: int = 20_000_000
+    spill_limit: int = 200_000_000
+    max_inline: int = 500_000_000
+
+    @property
+    def home_path(self) -> Path:
+        """The home folder, absolute."""
+        return Path(self.home).expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        return self.store or f"sqlite:///{self.home_path / 'store.db'}"
+
+    @property
+    def tracking(self) -> str:
+        """The tracking URI that is in force."""
+        return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home_path / 'mlflow' / 'mlflow.db'}"
+
+
+def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    :param overrides: values that win over all sources.
+    :param environ: instead of the process's environment.
+    :raises MLRunInvalidArgumentError: for an unknown name or a value of the wrong type, naming where it stands.
+    """
+    env = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    home = (overrides or {}).get("home") or env.get(PREFIX + "HOME") or Settings().home
+    file = Path(home).expanduser() / "config.toml"
+    if file.is_file():
+        try:
+            read = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise MLRunInvalidArgumentError(
+                f"{file} cannot be read", why=str(error), next_step="correct the file, or remove it"
+            ) from error
+        for name in read:
+            if name not in Settings.__struct_fields__:
+                raise MLRunInvalidArgumentError(
+                    f"{file} sets {name!r}, which is no setting",
+                    why=f"settings are {', '.join(Settings.__struct_fields__)}",
+                    next_step="correct the name, or remove the line",
+                )
+        values.update(read)
+    for name in Settings.__struct_fields__:
+        if PREFIX + name.upper() in env:
+            values[name] = env[PREFIX + name.upper()]
+    values.update(overrides or {})
+    values["home"] = str(home)
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise MLRunInvalidArgumentError(
+            "a setting has a wrong value", why=str(error), next_step=f"check {PREFIX}* variables and {file}"
+        ) from error
