@@ -1,0 +1,1 @@
+"""Artifacts: values stored and restored, data items, statistics."""

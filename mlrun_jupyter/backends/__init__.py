@@ -1,0 +1,1 @@
+"""Implementations of the contracts, one file each, reached only through entry points."""

@@ -1,0 +1,1 @@
+"""Runs: the context inside, submitting, supervising, reconciling."""

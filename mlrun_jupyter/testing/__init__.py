@@ -1,0 +1,1 @@
+"""Conformance kits for backends, to subclass in their tests."""

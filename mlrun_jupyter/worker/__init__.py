@@ -1,0 +1,1 @@
+"""The composition root for machines: carries out one work order."""
