@@ -14,9 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.backends.trackers.mlflow import MlflowTracker
 from mlrun_jupyter.model.artifact import Artifact
+from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata
 from mlrun_jupyter.model.run import Metric, Run
+from mlrun_jupyter.runs.delivery import deliver, flush
+from mlrun_jupyter.settings import Settings
 from mlrun_jupyter.testing.tracker import TrackerTests
 
 
@@ -206,10 +210,63 @@ def test_a_spool_arrives_once_with_children_and_models(
     assert (logged.name, logged.source_run_id) == ("net", sent[0]["run_id"])
 
 
+class Interrupting:
+    """A client whose n-th call is cut off after it took effect, as when the process dies."""
+
+    def __init__(self, client: Any, after: int) -> None:
+        self.client, self.left = client, after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            result = method(*args, **named)
+            self.left -= 1
+            if self.left == 0:
+                raise InterruptedError(name)
+            return result
+
+        return call
+
+
+def test_sending_may_be_cut_off_anywhere_and_nothing_is_lost_or_doubled(tracker: MlflowTracker, tmp_path: Path) -> None:
+    kit = TestMlflowOnSqlite()
+    path = save_model(tmp_path / "model")
+
+    def send(run: Run) -> dict[str, str]:
+        kit.send(tracker, run, tmp_path)
+        return send_model(tracker, run, path)
+
+    whole = kit.finished(project="whole")
+    expected = look(tracker, send(whole)["run_id"])
+    client = tracker._client()
+    run = kit.finished(project="cut", started=whole.started, ended=whole.ended)
+    cuts = 0
+    try:
+        while True:
+            cuts += 1
+            tracker._ready = Interrupting(client, cuts)
+            try:
+                sent = send(run)
+            except InterruptedError:
+                continue
+            break
+    finally:
+        tracker._ready = client
+    assert cuts > 20
+    there = look(tracker, sent["run_id"])
+    for part in ("status", "params", "files"):
+        assert there[part] == expected[part]
+    assert repr(there["metrics"]) == repr(expected["metrics"])
+    assert len(client.search_runs([sent["experiment_id"]])) == 1
+    check_model(tracker, sent, "cut-train_model")
+
+
 def test_a_database_is_made_by_two_processes_at_once(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}"
     code = (
-        "import sys; from pathlib import Path; from mlrun_jupyter.backends.trackers.mlflow import MlflowTracker as T\n"
+        "import sys; from pathlib import Path; from mlrun_jupyter.backends.runs.sql import SqlRunStore
+from mlrun_jupyter.backends.trackers.mlflow import MlflowTracker as T\n"
         f"t = T({uri!r}, home=Path({str(tmp_path)!r})); print(t.open_run(project='p', uid='u', name='n')['run_id'])"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True) for _ in range(2)]
@@ -231,9 +288,16 @@ def test_a_server_that_was_down_gets_everything_once_when_it_is_up(tmp_path: Pat
     tracker = MlflowTracker(f"http://127.0.0.1:{port}", home=tmp_path)
     kit = TrackerTests()
     run = kit.finished(project="served")
+    store = SqlRunStore(f"sqlite:///{tmp_path / 'runs.db'}")
+    store.put_project(ProjectDocument(metadata=ProjectMetadata(name="waiting")))
+    waiting = kit.finished(project="waiting", state="running", results={})
+    store.create_run(waiting)
+    store.put_metrics(waiting.uid, [Metric("loss", 1.0 / (step + 1), step, waiting.started) for step in range(5)])
     started = time.monotonic()
-    assert not tracker.reachable()
-    assert time.monotonic() - started < 3
+    store.update_run(waiting.uid, lambda run: msgspec.structs.replace(run, state="completed"), outbox="run")
+    done = deliver(store, tmp_path, Settings(), tracker=tracker)
+    assert (done.sent, done.left) == (0, 1)
+    assert time.monotonic() - started < 5
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}",
@@ -246,6 +310,13 @@ def test_a_server_that_was_down_gets_everything_once_when_it_is_up(tmp_path: Pat
         while not tracker.reachable(0.5):
             assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
             time.sleep(0.3)
+        assert flush(store, tmp_path, Settings(), timeout=90, tracker=tracker) == 0
+        store.outbox_put("run", waiting.uid)
+        assert flush(store, tmp_path, Settings(), timeout=30, tracker=tracker) == 0
+        (arrived,) = client_of(tracker).search_runs([store.get_run(waiting.uid).tracking["experiment_id"]])
+        assert arrived.info.run_id == store.get_run(waiting.uid).tracking["run_id"]
+        assert len(look(tracker, arrived.info.run_id)["metrics"]["loss"]) == 5
+        store.close()
         sent = [kit.send(tracker, run, tmp_path) for _ in range(2)]
         assert sent[0] == sent[1]
         there = look(tracker, sent[0]["run_id"])
