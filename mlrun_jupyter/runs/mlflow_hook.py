@@ -13,15 +13,16 @@ When the server does not answer within seconds, the run is opened in a folder in
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 SPOOL = "mlflow-spool"
 TRACKING = "tracking.json"
@@ -52,7 +53,7 @@ def install(tracking_uri: str, *, project: str, run_name: str, uid: str, folder:
         sys.meta_path.insert(0, _Finder(opener))
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds ``mlflow`` as the others do, and has the opener called once it is loaded."""
 
     def __init__(self, opener: _Opener) -> None:
@@ -60,7 +61,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> ModuleSpec | None:
         if fullname != "mlflow":
             return None
         # looking is not importing: whoever only asks whether mlflow is installed must not use the hook up

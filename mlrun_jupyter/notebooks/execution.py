@@ -1,0 +1,192 @@
+"""Executing a notebook with papermill and nbclient, watched by an observer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellExecutionComplete
+from papermill.clientwrap import PapermillNotebookClient
+
+from mlrun_jupyter.notebooks.journal import Journal
+
+
+class Observer(Protocol):
+    """Who is told what happens."""
+
+    journal: Journal
+
+    def planned(self, notebook: Any) -> None:
+        """The notebook as it will be executed, parameters injected."""
+
+    def kernel_started(self, manager: Any) -> None: ...
+
+    def cell_started(self, index: int, of: int) -> None: ...
+
+    def before_output(self) -> None:
+        """Called ahead of each message, so that what the cell said elsewhere (a secret's name) is known."""
+
+
+class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
+    """nbclient's client, which writes each message to the journal before it handles it.
+
+    Its waiting loop notices within a second that the kernel died, and then raises ``DeadKernelError``.
+    """
+
+    observer: Observer
+
+    @classmethod
+    def run(cls, nb_man: Any, kernel_name: str, observer: Observer, **kwargs: Any) -> Any:
+        for name in ("input_path", "timeout", "log_output", "stdout_file", "stderr_file", "start_timeout"):
+            kwargs.setdefault(name, None)
+        start_timeout = kwargs.pop("start_timeout") or 60
+        for name in ("input_path", "timeout", "log_output", "stdout_file", "stderr_file"):
+            kwargs.pop(name)
+        client = cls(
+            nb_man,
+            startup_timeout=start_timeout,
+            kernel_name=kernel_name,
+            # a cell may have printed faster than we read; its output is waited for as long as it comes
+            iopub_timeout=3600,
+            raise_on_iopub_timeout=False,
+            coalesce_streams=False,
+            **kwargs,
+        )
+        client.observer = observer
+        observer.planned(nb_man.nb)
+        # the manager is ours, and still it is nbclient that ends the kernel
+        return client.execute(cleanup_kc=True)
+
+    async def async_start_new_kernel_client(self) -> Any:
+        self.observer.kernel_started(self.km)
+        return await super().async_start_new_kernel_client()
+
+    from jupyter_core.utils import run_sync as _run_sync
+
+    start_new_kernel_client = _run_sync(async_start_new_kernel_client)
+
+    def papermill_execute_cells(self) -> None:
+        cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
+        self._positions = {index: position for position, index in enumerate(cells, 1)}
+        super().papermill_execute_cells()
+
+    async def async_execute_cell(self, cell: Any, cell_index: int, *args: Any, **kwargs: Any) -> Any:
+        journal = self.observer.journal
+        code = cell.cell_type == "code" and bool(cell.source.strip())
+        if code:
+            journal.write("start", cell=cell_index)
+            self.observer.cell_started(self._positions.get(cell_index, 0), len(self._positions))
+        ok = False
+        try:
+            result = await super().async_execute_cell(cell, cell_index, *args, **kwargs)
+            ok = True
+            return result
+        finally:
+            if code:
+                journal.cell_done(cell_index, ok=ok, count=cell.get("execution_count"))
+
+    execute_cell = _run_sync(async_execute_cell)
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Write to the journal. Outputs are not kept in the notebook as well: the executed notebook is made from the
+        journal, so a loud cell does not fill this process's memory."""
+        kind, content = msg["msg_type"], msg["content"]
+        if "execution_count" in content:
+            cell["execution_count"] = content["execution_count"]
+        if kind == "status":
+            if content["execution_state"] == "idle":
+                raise CellExecutionComplete
+            return None
+        if kind.startswith("comm"):
+            self.handle_comm_msg(cell.outputs, msg, cell_index)
+            return None
+        if kind == "execute_input":
+            return None
+        self.observer.before_output()
+        journal = self.observer.journal
+        if kind == "stream":
+            journal.output(kind, cell=cell_index, size=len(content["text"]), name=content["name"], text=content["text"])
+        elif kind == "clear_output":
+            journal.write("clear", cell=cell_index, wait=bool(content.get("wait")))
+        elif kind == "update_display_data":
+            journal.output(
+                "update", cell=cell_index, size=_size(content["data"]), display_id=(content.get("transient") or {}).get("display_id"),
+                data=content["data"], metadata=content.get("metadata", {}),
+            )  # fmt: skip
+        elif kind in ("display_data", "execute_result", "error"):
+            output = {"output_type": kind, **{k: v for k, v in content.items() if k != "transient"}}
+            if kind == "error":
+                # what failed is always worth keeping, however loud the cell was
+                journal.write("output", cell=cell_index, output=output)
+            else:
+                journal.output(
+                    "output", cell=cell_index, size=_size(content["data"]), output=output,
+                    display_id=(content.get("transient") or {}).get("display_id"),
+                )  # fmt: skip
+        return None
+
+    def set_widgets_metadata(self) -> None:
+        super().set_widgets_metadata()
+        if self.widget_state:
+            self.observer.planned(self.nb)
+
+
+def _size(data: dict[str, Any]) -> int:
+    return sum(len(part) if isinstance(part, str) else len(str(part)) for part in data.values())
+
+
+@contextlib.contextmanager
+def kernel_manager(command: list[str], env: dict[str, str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A kernel manager with sockets in a folder of its own, and the arguments to start the kernel with.
+
+    Unix sockets instead of TCP: nothing listens on the network, and no two kernels fight for a port.
+
+    :param command: how the kernel is started; ``{connection_file}`` is filled in.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlrun-kernel-") as folder:
+        manager = AsyncKernelManager(
+            transport="ipc", ip=str(Path(folder) / "k"), connection_file=str(Path(folder) / "c.json")
+        )
+        manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python", name="python3")
+        yield manager, {"env": {**os.environ, **env}}
+
+
+def execute(
+    notebook: Any,
+    *,
+    parameters: dict[str, Any],
+    observer: Observer,
+    workdir: Path,
+    command: list[str],
+    env: dict[str, str],
+    start_timeout: float,
+    on_manager: Callable[[Any], None] | None = None,
+) -> None:
+    """Execute a function notebook with papermill.
+
+    :raises papermill.PapermillExecutionError: when a cell raises.
+    :raises nbclient.exceptions.DeadKernelError: when the kernel dies.
+    :raises RuntimeError: when the kernel does not start in time.
+    """
+    import papermill
+
+    with kernel_manager(command, env) as (manager, start):
+        if on_manager is not None:
+            on_manager(manager)
+        start_kernel = manager.start_kernel
+
+        async def start_in_folder(**kwargs: Any) -> None:
+            kwargs.update(start, cwd=str(workdir))
+            await start_kernel(**kwargs)
+
+        manager.start_kernel = start_in_folder
+        papermill.execute_notebook(
+            notebook, None, parameters=parameters, engine_name="mlrun", kernel_name="python3", language="python",
+            progress_bar=False, start_timeout=start_timeout, observer=observer, km=manager, autosave_cell_every=0,
+        )  # fmt: skip
