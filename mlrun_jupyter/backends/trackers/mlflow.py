@@ -216,8 +216,8 @@ class MlflowTracker:
         for artifact, path in artifacts:
             tag = mlflow_values.key(f"mlrun.artifact.{artifact.key}")
             mark = f"{artifact.uri()} {artifact.digest or artifact.size}"
-            if done.get(tag) == mark:
-                continue
+            if done.get(tag) == mark or (path is not None and not path.exists() and not artifact.body):
+                continue  # sent, or not written yet
             self._send_artifact(client, there, artifact, path)
             # at once, so that an interruption later does not send large contents again
             mlflow_values.send_tags(client, there, {tag: mark})

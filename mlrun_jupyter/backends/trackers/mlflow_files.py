@@ -31,10 +31,11 @@ def put_in_run(client: Any, mlflow_run: Any, source: Path, name: str) -> None:
     if root is not None:
         copy(source, root / name)
     elif source.is_dir():
-        client.log_artifacts(mlflow_run.info.run_id, str(source), name)
+        with _patience(source):
+            client.log_artifacts(mlflow_run.info.run_id, str(source), name)
     else:
         folder, _, base = name.rpartition("/")
-        with _named(source, base) as path:
+        with _named(source, base) as path, _patience(source):
             client.log_artifact(mlflow_run.info.run_id, str(path), folder or None)
 
 
@@ -44,7 +45,8 @@ def put_in_model(client: Any, model: Any, source: Path) -> None:
     if root is not None:
         copy(source, root)
     else:
-        client.log_model_artifacts(model.model_id, str(source))
+        with _patience(source):
+            client.log_model_artifacts(model.model_id, str(source))
 
 
 def copy(source: Path, target: Path) -> None:
@@ -55,7 +57,7 @@ def copy(source: Path, target: Path) -> None:
             copy(path, target / path.name)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = target.with_name(f".{target.name}.part")
     draft.unlink(missing_ok=True)
     try:
         if not (source.stat().st_size >= LINK_FROM and _link(source, draft)):
@@ -75,6 +77,26 @@ def _link(source: Path, target: Path) -> bool:
 
 
 @contextlib.contextmanager
+def _patience(source: Path) -> Iterator[None]:
+    """Time enough for a server that hands a large upload on before it answers: a minute and a second for each MB."""
+    name = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+    before = os.environ.get(name)
+    largest = max((path.stat().st_size for path in _files(source)), default=0)
+    os.environ[name] = str(max(int(before or 0), 60 + largest // 1_000_000))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _files(source: Path) -> list[Path]:
+    return sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
+
+
+@contextlib.contextmanager
 def _named(source: Path, name: str) -> Iterator[Path]:
     """The file under another name, since MLflow takes the name from the path."""
     if source.name == name:
@@ -89,9 +111,8 @@ def _named(source: Path, name: str) -> Iterator[Path]:
 def digest(source: Path) -> str:
     """SHA-256 of a file, or of the names and contents of a folder."""
     total = hashlib.sha256()
-    for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
-        if path.is_file():
-            total.update(path.relative_to(source).as_posix().encode() + b"\0")
-            with path.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
+    for path in _files(source):
+        total.update(path.relative_to(source).as_posix().encode() + b"\0")
+        with path.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()
