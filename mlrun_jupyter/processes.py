@@ -1,0 +1,92 @@
+"""Processes of runs: telling whether one lives, and ending all that belong to a run.
+
+Every process of a run carries the run's uid in its environment, and so do its children, whatever session or group they
+moved to; that is how they are found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+
+from mlrun_jupyter.model.run import Lease
+
+UID = "MLRUN_JUPYTER_RUN_UID"
+
+
+def host() -> str:
+    """This machine's name, as leases carry it."""
+    return socket.gethostname()
+
+
+def lease_of(pid: int) -> Lease:
+    """The lease for a process on this machine."""
+    import psutil
+
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.Error:
+        started = 0.0
+    return Lease(host=host(), pid=pid, started=started)
+
+
+def holds(lease: Lease) -> bool | None:
+    """Whether the process of the lease lives; ``None`` when it is on another machine or not known."""
+    if not lease.pid or lease.host != host():
+        return None
+    import psutil
+
+    try:
+        process = psutil.Process(lease.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # numbers are used again; a later process started later
+        return not lease.started or abs(process.create_time() - lease.started) < 1.5
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def of_run(uid: str) -> list[int]:
+    """Numbers of all living processes of a run, on this machine, other than the caller."""
+    import psutil
+
+    found: list[int] = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(UID) == uid:
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            # gone meanwhile, or somebody else's
+            continue
+    return found
+
+
+def end_all(uid: str, *, spare: int = 0, patience: float = 5.0) -> list[int]:
+    """Kill every process of a run except ``spare``, until none is left. Returns those that were ended."""
+    ended: list[int] = []
+    deadline = time.monotonic() + patience
+    while True:
+        living = [pid for pid in of_run(uid) if pid != spare]
+        if not living or time.monotonic() > deadline:
+            return ended
+        for pid in living:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            if pid not in ended:
+                ended.append(pid)
+        time.sleep(0.05)
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL`` for 9, and so on."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
