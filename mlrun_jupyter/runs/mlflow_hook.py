@@ -3,7 +3,7 @@
 Installed in the run's kernel, before user code. Nothing happens until that code imports ``mlflow``; then the MLflow
 run is opened, and from there on
 
-- logging without a run (``mlflow.log_metric``), the first ``start_run()`` and the first autologged ``fit`` use it;
+- logging without a run (``mlflow.log_metric``, ``log_model``), the first ``start_run()`` and the first autologged ``fit`` use it;
 - a later ``start_run()`` or autologged ``fit``, and ``nested=True``, make runs nested under it, since parameters of
   MLflow cannot change: a loop with ``start_run()`` works as it does without us;
 - another tracking URI, experiment or run that the code chooses is respected.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -201,9 +201,28 @@ def _point(mlflow: ModuleType, opened: dict[str, str]) -> None:
         if getattr(module, "__name__", "").startswith("mlflow.") and getattr(module, "_get_or_start_run", None) is originally:
             module._get_or_start_run = current  # type: ignore[attr-defined]
 
+    _keep_models(mlflow, run_id, here)
+
     # at exit mlflow calls the active run FINISHED, which is not for it to say of ours
     atexit.unregister(fluent._safe_end_run)
     atexit.register(_end_others, mlflow, fluent, run_id)
+
+
+def _keep_models(mlflow: ModuleType, run_id: str, here: Callable[[], bool]) -> None:
+    """``log_model`` starts no run, other than all else that logs: without one its model would belong to none."""
+    import functools
+
+    from mlflow.models import Model
+
+    original = Model.log.__func__
+
+    @functools.wraps(original)
+    def log(cls: Any, *args: Any, **named: Any) -> Any:
+        if named.get("run_id") is None and mlflow.active_run() is None and here():
+            named["run_id"] = run_id
+        return original(cls, *args, **named)
+
+    Model.log = classmethod(log)
 
 
 def _end_others(mlflow: ModuleType, fluent: Any, run_id: str) -> None:
@@ -220,7 +239,7 @@ def _end_others(mlflow: ModuleType, fluent: Any, run_id: str) -> None:
 class _Elsewhere:
     """One of mlflow's environment variables, whose value of ours counts only while ``here()`` holds."""
 
-    def __init__(self, variable: Any, ours: str, here: Any) -> None:
+    def __init__(self, variable: Any, ours: str, here: Callable[[], bool]) -> None:
         self._variable, self._ours, self._here = variable, ours, here
 
     def get(self) -> Any:

@@ -81,7 +81,8 @@ def test_manual_logging_autologging_and_a_first_start_run_land_in_the_run(home: 
         import os, subprocess, sys, mlflow
         from sklearn.linear_model import Ridge
         mlflow.sklearn.autolog(log_models=False, log_input_examples=False)
-        Ridge(alpha=0.5).fit([[0.0], [1.0]], [0.0, 1.0])
+        model = Ridge(alpha=0.5).fit([[0.0], [1.0]], [0.0, 1.0])
+        mlflow.sklearn.log_model(model, name="mine", pip_requirements=["scikit-learn"])
         with mlflow.start_run() as run:
             mlflow.log_metric("explicit", 1.0)
         mlflow.log_metric("implicit", 2.0)
@@ -92,6 +93,8 @@ def test_manual_logging_autologging_and_a_first_start_run_land_in_the_run(home: 
         experiment = run.info.experiment_id
         runs = mlflow.MlflowClient().search_runs([experiment])
         data = runs[0].data
+        (logged,) = mlflow.MlflowClient().search_logged_models([experiment])
+        assert (logged.name, logged.source_run_id) == ("mine", run.info.run_id)
         print(json.dumps([len(runs), runs[0].info.run_id, sorted(data.metrics), data.params.get("alpha"), data.tags.get("mlrun.uid")]))
         """,
     )

@@ -1,0 +1,467 @@
+"""Carrying out one work order: the process that owns a run from its start to its end.
+
+The main thread executes the notebook. A second one, the *pulse*, renews the lease, applies what the context said, watches
+the kernel's memory, and ends the kernel when the run is aborted or out of time. A run counts as completed only when every
+cell replied ok, the context committed, and every declared output is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlrun_jupyter.artifacts import blobs
+from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError
+from mlrun_jupyter.model import run as states
+from mlrun_jupyter.model.canonical import decode
+from mlrun_jupyter.model.clock import amount, elapsed, iso, now
+from mlrun_jupyter.model.order import Order
+from mlrun_jupyter.model.run import Progress, Run
+from mlrun_jupyter.notebooks import build, execution, views
+from mlrun_jupyter.notebooks.journal import Journal
+from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name
+from mlrun_jupyter.protocols.store import Store
+from mlrun_jupyter.runs import delivery
+from mlrun_jupyter.runs.events import Tail, apply
+from mlrun_jupyter.secrets import Redactor, lookup
+from mlrun_jupyter.settings import Settings, load
+from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
+
+PULSE = 0.2
+
+
+def carry_out(path: str) -> int:
+    """Carry out the order in the file; returns the exit status of the process: 0 when the run completed."""
+    order = decode(Path(path).read_bytes(), Order)
+    settings = load({"home": order.home})
+    from mlrun_jupyter.project import open_store
+
+    with contextlib.closing(open_store(settings)) as store:
+        worker = Worker(order, store, settings, Path(path))
+        try:
+            worker.run()
+        finally:
+            # in a `finally`, since the report and the tracker must not depend on how the run ended
+            worker.publish()
+        return 0 if store.get_run(order.uid).state == states.COMPLETED else 1
+
+
+class Worker:
+    """One order's worker; also the observer of its execution."""
+
+    def __init__(self, order: Order, store: Store, settings: Settings, order_path: Path) -> None:
+        self.order = order
+        self.store = store
+        self.settings = settings
+        self.order_path = order_path
+        self.folder = Path(order.folder)
+        self.redact = Redactor(self._secrets())
+        self.journal = Journal(
+            self.folder, redact=self.redact, output_limit=order.output_limit, spill_limit=order.spill_limit
+        )
+        self.kernel_pid = 0
+        self.peak_memory = 0
+        self.stop_reason = ""
+        self._manager: Any = None
+        self._notebook: Any = None
+        self._progress = Progress()
+        self._tail = Tail(self.folder)
+        self._events_lock = threading.Lock()
+        self._finished = threading.Event()
+        self._failure: BaseException | None = None
+        self._started = time.monotonic()
+
+    def _secrets(self) -> list[str]:
+        from mlrun_jupyter.registry import SECRET_STORES
+
+        known: dict[str, str] = SECRET_STORES.load("file")(Path(self.order.home)).values(self.order.project)
+        return list(known.values())
+
+    # -- the run --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Execute the notebook, in as many attempts as the order allows, and record how it ended."""
+        signal.signal(signal.SIGTERM, lambda number, frame: self.stop("aborted"))
+        if not self._begin():
+            return
+        pulse = threading.Thread(target=self._pulse, name="mlrun-pulse", daemon=True)
+        pulse.start()
+        state, cause, error = states.ERROR, "", ""
+        try:
+            state, cause, error = self._attempts()
+        except BaseException as failure:
+            cause = f"the worker failed: {type(failure).__name__}: {failure}"
+            traceback.print_exc()
+        finally:
+            end_all(self.order.uid)
+            self._finished.set()
+            pulse.join(timeout=30)
+            self._end(state, cause, error)
+
+    def _begin(self) -> bool:
+        def change(run: Run) -> Run:
+            return msgspec.structs.replace(
+                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), environment=environment()
+            )
+
+        try:
+            self.store.update_run(self.order.uid, change)
+        except MLRunPreconditionFailedError:
+            # it was aborted before it began
+            self.journal.write("end", state="aborted", cause="aborted before it began")
+            return False
+        self.store.heartbeat(self.order.uid)
+        self._lay_out()
+        return True
+
+    def _lay_out(self) -> None:
+        """Write the bundled modules into the run's folder."""
+        for name, digest in self.order.function.files.items():
+            path = self.folder / "bundle" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(blobs.get(Path(self.order.home), digest))
+
+    def _attempts(self) -> tuple[str, str, str]:
+        for attempt in range(1, self.order.retries + 2):
+            self.journal.new_attempt(attempt)
+            self._update(attempt=attempt, results={}, error="")
+            state, cause, error = self._start_and_execute(attempt)
+            if state != states.ERROR or self.stop_reason or attempt > self.order.retries:
+                return state, cause, error
+            note = f"attempt {attempt} of {self.order.retries + 1} failed: {cause}; tried again"
+            self.journal.write("note", text=note)
+            self._note(note)
+            end_all(self.order.uid)
+            self._finished.wait(min(2.0 ** (attempt - 1), 30))
+        raise AssertionError("the loop returns")
+
+    def _start_and_execute(self, attempt: int) -> tuple[str, str, str]:
+        """One attempt of the body, with as many tries to start a kernel as the order allows."""
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        env = {
+            **self.order.env,
+            ORDER: str(self.order_path),
+            ATTEMPT: str(attempt),
+            UID: self.order.uid,
+            "MLRUN_JUPYTER_HOME": self.order.home,
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
+        command = [self.order.python or sys.executable, "-m", "mlrun_jupyter.worker.kernel", "-f", "{connection_file}"]
+        for start in range(1, self.order.start_retries + 2):
+            began = False
+            try:
+                execution.execute(
+                    build.build(self.order.function),
+                    parameters=self._injected(),
+                    observer=self,
+                    workdir=self._workdir(),
+                    command=command,
+                    env=env,
+                    start_timeout=self.order.start_timeout,
+                )
+                return self._check_completed()
+            except PapermillExecutionError as failure:
+                return self._failed(failure)
+            except DeadKernelError:
+                return self._died()
+            except RuntimeError as failure:
+                began = self._progress.cell > 0
+                if self.stop_reason:
+                    return self._stopped()
+                if began or start > self.order.start_retries:
+                    return states.ERROR, self._start_cause(failure), ""
+                note = f"the kernel did not start (try {start}): {failure}"
+                self.journal.write("note", text=note)
+                self._note(note)
+                end_all(self.order.uid)
+        raise AssertionError("the loop returns")
+
+    def _workdir(self) -> Path:
+        folder = Path(self.order.workdir)
+        if not folder.is_dir():
+            self.journal.write("note", text=f"the folder {folder} is gone; the run's own folder is used")
+            return self.folder
+        return folder
+
+    def _injected(self) -> dict[str, Any]:
+        return {**self.order.parameters, **{given.name: given.uri for given in self.order.inputs}}
+
+    def _start_cause(self, failure: Exception) -> str:
+        code = self._exit_code()
+        if code is not None and self._progress.cell == 0:
+            log = self.folder / "worker.log"
+            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.is_file() else []
+            return f"the kernel ended at its start with {code}{': ' + last[0] if last else ''}"
+        return f"the kernel did not start within {self.order.start_timeout:.0f} s: {failure}"
+
+    # -- how an attempt ended -------------------------------------------------------------------------------------
+
+    def _check_completed(self) -> tuple[str, str, str]:
+        if self.stop_reason:
+            return self._stopped()
+        self._apply_events()
+        run = self.store.get_run(self.order.uid)
+        have = {**run.results, **run.artifact_uris}
+        missing = [output.name for output in self.order.function.returns if output.name and output.name not in have]
+        if missing:
+            return states.ERROR, f"declared outputs are missing: {', '.join(missing)}", ""
+        return states.COMPLETED, "", ""
+
+    def _failed(self, failure: Any) -> tuple[str, str, str]:
+        if self.stop_reason:
+            return self._stopped()
+        name, value = str(failure.ename), str(failure.evalue)
+        role = ""
+        if self._notebook is not None and 0 <= failure.cell_index < len(self._notebook.cells):
+            role = build.role_of(self._notebook.cells[failure.cell_index])
+        lines = [line for line in value.strip().splitlines() if line.strip()]
+        summary = f"{name}: {lines[0] if lines else ''}".rstrip(": ")
+        where = "" if role in ("body", "") else f" (in the {role} cell)"
+        text = "\n".join(failure.traceback or [value])
+        return states.ERROR, self.redact(summary + where), self.redact(_plain(text))[-20_000:]
+
+    def _died(self) -> tuple[str, str, str]:
+        if self.stop_reason:
+            return self._stopped()
+        cause = f"kernel died: {self._death()}"
+        if self.peak_memory:
+            cause += f", peak memory {amount(self.peak_memory)}"
+        return states.ERROR, cause, ""
+
+    def _death(self) -> str:
+        code = self._exit_code()
+        if code is None:
+            return "for an unknown reason"
+        if code < 0:
+            name = signal_name(-code)
+            return f"{name} (out of memory?)" if name == "SIGKILL" and self._near_memory_limit() else name
+        return f"exit status {code}"
+
+    def _near_memory_limit(self) -> bool:
+        import psutil
+
+        return self.peak_memory > 0.5 * psutil.virtual_memory().total
+
+    def _exit_code(self) -> int | None:
+        provisioner = getattr(self._manager, "provisioner", None)
+        process = getattr(provisioner, "process", None) or self._process
+        return process.poll() if process is not None else None
+
+    _process: Any = None
+
+    def _stopped(self) -> tuple[str, str, str]:
+        if self.stop_reason == "timeout":
+            return states.ERROR, f"timeout: the run took longer than {elapsed(self.order.timeout or 0)}", ""
+        return states.ABORTED, self.stop_reason, ""
+
+    # -- the observer's part --------------------------------------------------------------------------------------
+
+    def planned(self, notebook: Any) -> None:
+        import nbformat
+
+        planned = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+        # absolute paths would tell the user's name to whoever gets the notebook
+        planned.metadata.pop("papermill", None)
+        for cell in planned.cells:
+            cell.metadata.pop("papermill", None)
+            if cell.cell_type == "code":
+                cell.outputs = []
+        self._notebook = notebook
+        temporary = self.folder / f".{views.PLANNED}"
+        temporary.write_text(self.redact(nbformat.writes(planned)), encoding="utf-8")
+        temporary.replace(self.folder / views.PLANNED)
+
+    def kernel_started(self, manager: Any) -> None:
+        self._manager = manager
+        self._process = getattr(manager.provisioner, "process", None)
+        self.kernel_pid = int(getattr(manager.provisioner, "pid", 0) or 0)
+        self._progress = Progress()
+        self._update(kernel_pid=self.kernel_pid)
+
+    def cell_started(self, index: int, of: int) -> None:
+        self._progress = Progress(index, of)
+
+    def before_output(self) -> None:
+        # a secret that was just fetched must be masked in the very next message
+        self._read_secrets()
+
+    # -- the pulse ------------------------------------------------------------------------------------------------
+
+    def _pulse(self) -> None:
+        beat = 0.0
+        shown = Progress()
+        while True:
+            finished = self._finished.wait(PULSE)
+            try:
+                self._watch_memory()
+                self._apply_events()
+                if self._progress != shown and not finished:
+                    shown = self._progress
+                    self._update(progress=shown)
+                if time.monotonic() - beat > self.settings.heartbeat:
+                    beat = time.monotonic()
+                    if self.store.heartbeat(self.order.uid):
+                        self.stop("aborted")
+            except MLRunError as error:
+                # the store may be away for a while (a full disk, a restart of the database); the cell goes on
+                print(f"pulse: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            if self.order.timeout and time.monotonic() - self._started > self.order.timeout:
+                self.stop("timeout")
+            if finished:
+                return
+
+    def _watch_memory(self) -> None:
+        if not self.kernel_pid:
+            return
+        try:
+            for line in Path(f"/proc/{self.kernel_pid}/status").read_text(encoding="ascii").splitlines():
+                if line.startswith("VmHWM:"):
+                    self.peak_memory = max(self.peak_memory, int(line.split()[1]) * 1024)
+        except OSError:
+            # no such process (any more), or no /proc on this system
+            return
+
+    def _read_events(self) -> list[dict[str, Any]]:
+        events = self._tail.read()
+        for event in events:
+            if event["event"] == "secret":
+                value = lookup(Path(self.order.home), self.order.project, event["name"]) or self.order.env.get(event["name"])
+                if value:
+                    self.redact.add(value)
+        return events
+
+    _waiting: list[dict[str, Any]]
+
+    def _read_secrets(self) -> None:
+        with self._events_lock:
+            self._waiting = [*getattr(self, "_waiting", []), *self._read_events()]
+
+    def _apply_events(self) -> None:
+        with self._events_lock:
+            events = [*getattr(self, "_waiting", []), *self._read_events()]
+            self._waiting = []
+            if not events:
+                return
+            try:
+                apply(self.store, self.order.uid, self._masked(events))
+            except MLRunError:
+                self._waiting = events
+                raise
+
+    def _masked(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not self.redact:
+            return events
+        masked: list[dict[str, Any]] = json.loads(self.redact(json.dumps(events, ensure_ascii=False)))
+        return masked
+
+    def stop(self, reason: str) -> None:
+        """End the kernel: first ask it, as Ctrl-C does, and after the grace time make it."""
+        if self.stop_reason:
+            return
+        self.stop_reason = reason
+        threading.Thread(target=self._stop_kernel, name="mlrun-stop", daemon=True).start()
+
+    def _stop_kernel(self) -> None:
+        pid = self.kernel_pid
+        if pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGINT)
+        if not self._finished.wait(self.settings.abort_grace if self.stop_reason == "aborted" else 1.0):
+            end_all(self.order.uid)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _update(self, **fields: Any) -> None:
+        with contextlib.suppress(MLRunPreconditionFailedError):
+            self.store.update_run(self.order.uid, lambda run: msgspec.structs.replace(run, **fields))
+
+    def _note(self, text: str) -> None:
+        self.store.update_run(
+            self.order.uid, lambda run: msgspec.structs.replace(run, notes=(*run.notes, self.redact(text)))
+        )
+
+    def _end(self, state: str, cause: str, error: str) -> None:
+        with contextlib.suppress(MLRunError):
+            self._apply_events()
+        notes = tuple(f"output of cell {cell} was truncated; the rest is in spill-{cell}.log" for cell in self.journal.truncated)
+        tracking = self.folder / "tracking.json"
+        known = json.loads(tracking.read_text(encoding="utf-8")) if tracking.is_file() else {}
+
+        def change(run: Run) -> Run:
+            return msgspec.structs.replace(
+                run, state=state, cause=self.redact(cause), error=error, ended=iso(now()), peak_memory=self.peak_memory,
+                notes=(*run.notes, *notes), progress=self._progress,
+                tracking={**run.tracking, **{k: str(v) for k, v in known.items()}},
+            )  # fmt: skip
+
+        # a full disk or a database that restarts may pass; the truth about a run is worth some waiting
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.store.update_run(self.order.uid, change, outbox="run")
+                break
+            except MLRunPreconditionFailedError:
+                # somebody else ended it: it was aborted by force, or taken for lost
+                break
+            except MLRunError as failure:
+                if time.monotonic() > deadline:
+                    raise
+                print(f"end: {failure}", file=sys.stderr, flush=True)  # noqa: T201
+                time.sleep(1)
+        self.journal.write("end", state=state, cause=cause)
+        self.journal.sync()
+
+    def publish(self) -> None:
+        """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this."""
+        run = self.store.get_run(self.order.uid)
+        try:
+            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=_subtitle(run))
+        except Exception:
+            traceback.print_exc()
+        self.journal.close()
+        shutil.rmtree(self.folder / "staged", ignore_errors=True)
+        if run.terminal:
+            self.store.outbox_put("run", run.uid)
+        delivery.deliver(self.store, Path(self.order.home), self.settings)
+
+
+def _subtitle(run: Run) -> str:
+    took = ""
+    if run.started and run.ended:
+        from mlrun_jupyter.model.clock import parse
+
+        took = f" in {elapsed((parse(run.ended) - parse(run.started)).total_seconds())}"
+    rows = [f"`{run.uid}` · function `{run.function}` · {run.state}{took}", run.cause]
+    return "\n\n".join(row for row in rows if row)
+
+
+def environment() -> dict[str, str]:
+    """What a run ran on: Python, platform, and our own version."""
+    import mlrun_jupyter
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "machine": platform.machine(),
+        "mlrun_jupyter": str(mlrun_jupyter.__version__),
+    }
+
+
+def _plain(text: str) -> str:
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
