@@ -1,0 +1,119 @@
+"""Tables of the SQL store. Documents are JSON text in ``doc``; the other columns are what is filtered and sorted by."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, Text
+
+REVISION = "0001"
+
+metadata = MetaData()
+
+projects = Table(
+    "projects", metadata,
+    Column("name", String(63), primary_key=True),
+    Column("created", String(40), nullable=False),
+    Column("doc", Text, nullable=False),
+)  # fmt: skip
+
+functions = Table(
+    "functions", metadata,
+    Column("project", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("hash", String(64), primary_key=True),
+    Column("created", String(40), nullable=False),
+    Column("doc", Text, nullable=False),
+)  # fmt: skip
+
+function_tags = Table(
+    "function_tags", metadata,
+    Column("project", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("tag", String(128), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("updated", String(40), nullable=False),
+)  # fmt: skip
+
+runs = Table(
+    "runs", metadata,
+    Column("uid", String(32), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("function", String(200), nullable=False),
+    Column("parent", String(32), nullable=False),
+    Column("created", String(40), nullable=False),
+    Column("heartbeat", String(40), nullable=False, server_default=""),
+    Column("abort_requested", Integer, nullable=False, server_default="0"),
+    Column("doc", Text, nullable=False),
+    Index("runs_by_project", "project", "parent", "uid"),
+    Index("runs_by_state", "state", "uid"),
+    Index("runs_by_project_state", "project", "state", "uid"),
+    Index("runs_by_name", "project", "name", "uid"),
+    Index("runs_by_function", "project", "function", "uid"),
+    Index("runs_by_parent", "parent", "uid"),
+)  # fmt: skip
+
+run_labels = Table(
+    "run_labels", metadata,
+    Column("uid", String(32), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("run_labels_by_key", "key", "uid"),
+)  # fmt: skip
+
+metrics = Table(
+    "metrics", metadata,
+    Column("uid", String(32), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("time", String(40), primary_key=True),
+    # NaN and infinities are texts here, since SQLite turns NaN into NULL
+    Column("value", Float),
+    Column("special", String(8), nullable=False, server_default=""),
+)  # fmt: skip
+
+artifacts = Table(
+    "artifacts", metadata,
+    Column("uid", String(64), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("db_key", String(255), nullable=False),
+    Column("iteration", Integer, nullable=False),
+    Column("tree", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("created", String(40), nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("artifacts_by_key", "project", "db_key", "created"),
+    Index("artifacts_by_tree", "tree", "created"),
+    Index("artifacts_by_kind", "project", "kind", "created"),
+)  # fmt: skip
+
+artifact_tags = Table(
+    "artifact_tags", metadata,
+    Column("project", String(63), primary_key=True),
+    Column("db_key", String(255), primary_key=True),
+    Column("iteration", Integer, primary_key=True),
+    Column("tag", String(128), primary_key=True),
+    Column("uid", String(64), nullable=False, index=True),
+)  # fmt: skip
+
+uses = Table(
+    "uses", metadata,
+    Column("run", String(32), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("uri", Text, primary_key=True),
+    Column("direction", String(3), primary_key=True),
+    Index("uses_by_uri", "uri"),
+)  # fmt: skip
+
+outbox = Table(
+    "outbox", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("uid", String(64), nullable=False),
+    Column("created", String(40), nullable=False),
+    Column("due", String(40), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+)  # fmt: skip
+
+alembic_version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
