@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import iso, new_uid, now
