@@ -1,0 +1,418 @@
+"""What users hold in their hands: a run, a function, and lists of runs and artifacts, each of which shows itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
+from mlrun_jupyter.model import run as states
+from mlrun_jupyter.model.artifact import Artifact
+from mlrun_jupyter.model.canonical import encode, to_yaml
+from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
+from mlrun_jupyter.notebooks import journal, views
+from mlrun_jupyter.runs import display, supervise
+
+if TYPE_CHECKING:
+    from mlrun_jupyter.project import Session
+
+
+class RunObject:
+    """A run: live state, logs, outputs. Attributes are read from the store each time they are asked for.
+
+    >>> run = project.run_function("train", params={"trees": 400})
+    >>> run.outputs["auc"], run.artifact("model").local()
+    """
+
+    def __init__(self, session: Session, run: Run) -> None:
+        self._session = session
+        self._run = run
+
+    def refresh(self) -> Run:
+        """The record as it is now."""
+        if not self._run.terminal:
+            self._run = self._session.store.get_run(self._run.uid)
+        return self._run
+
+    @property
+    def record(self) -> Run:
+        return self.refresh()
+
+    uid = property(lambda self: self._run.uid)
+    name = property(lambda self: self._run.name)
+    project = property(lambda self: self._run.project)
+
+    @property
+    def uri(self) -> str:
+        """``<project>@<uid>#<iteration>``."""
+        return self._run.uri
+
+    @property
+    def function(self) -> str:
+        """``<project>/<name>@<hash>``."""
+        return self._run.function
+
+    def state(self) -> str:
+        """``created pending running completed error aborted lost``."""
+        run = self.refresh()
+        if not run.terminal:
+            supervise.reconcile(self._session.store, self._session.settings, only=run.uid)
+        return self.refresh().state
+
+    @property
+    def cause(self) -> str:
+        """Why it ended as it did; empty when it completed."""
+        return self.refresh().cause
+
+    @property
+    def error(self) -> str:
+        """The traceback of the cell that failed."""
+        return self.refresh().error
+
+    @property
+    def status(self) -> Run:
+        """The record, for MLRun's ``run.status.state``, ``run.status.results`` and the like."""
+        return self.refresh()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self._run.parameters)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Results by value, artifacts as URIs."""
+        run = self.refresh()
+        return {**run.artifact_uris, **run.results}
+
+    def output(self, key: str) -> Any:
+        """One output: a result's value or an artifact's URI.
+
+        :raises MLRunNotFoundError: when the run has no such output.
+        """
+        outputs = self.outputs
+        if key not in outputs:
+            raise MLRunNotFoundError(
+                f"run {self.name} has no output {key!r}", why=f"its outputs are {', '.join(outputs) or 'none'}"
+            )
+        return outputs[key]
+
+    def artifact(self, key: str) -> Any:
+        """An artifact of the run, as a ``DataItem``."""
+        run = self.refresh()
+        if key not in run.artifact_uris:
+            raise MLRunNotFoundError(
+                f"run {self.name} has no artifact {key!r}", why=f"its artifacts are {', '.join(run.artifact_uris) or 'none'}"
+            )
+        return self._session.item(run.artifact_uris[key], key=key)
+
+    def value(self, key: str) -> Any:
+        """The output as an object: a result's value, or what was stored as an artifact, restored."""
+        run = self.refresh()
+        if key in run.results:
+            return run.results[key]
+        return self._session.values.load(self.artifact(key), "")
+
+    def metrics(self, key: str = "") -> list[Metric]:
+        """Points of the metrics, by key and step."""
+        return self._session.store.get_metrics(self.uid, key)
+
+    @property
+    def folder(self) -> Path:
+        """Where journal, notebook and report lie."""
+        return self._session.settings.home_path / self._run.folder
+
+    def logs(self, watch: bool = False, file: Any = None) -> str:
+        """What the run printed.
+
+        :param watch: print it as it comes until the run ends, instead of what is there now.
+        :param file: where to print to; standard output by default.
+        """
+        if not watch:
+            return "".join(journal.as_text(journal.read_all(self.folder)))
+        reader = journal.Reader(self.folder)
+        parts: list[str] = []
+
+        def tick() -> None:
+            for text in journal.as_text(list(reader.read())):
+                parts.append(text)
+                (file or sys.stdout).write(text)
+
+        supervise.wait(self._session.store, self._session.settings, self.uid, tick=tick)
+        tick()
+        return "".join(parts)
+
+    def wait_for_completion(
+        self, timeout: float | None = None, raise_on_failure: bool = True, show_logs: bool = False, sleep: float = 0.1
+    ) -> str:
+        """Wait until the run is over; returns its state.
+
+        :raises RunFailedError: when it did not complete, unless ``raise_on_failure`` is false.
+        :raises MLRunTimeoutError: after ``timeout`` seconds.
+        """
+        reader = journal.Reader(self.folder)
+
+        def tick() -> None:
+            if show_logs:
+                for text in journal.as_text(list(reader.read())):
+                    sys.stdout.write(text)
+
+        supervise.wait(self._session.store, self._session.settings, self.uid, timeout=timeout, tick=tick, interval=sleep)
+        tick()
+        if raise_on_failure:
+            self.raise_for_failure()
+        return self.refresh().state
+
+    def raise_for_failure(self) -> None:
+        """Raise :class:`RunFailedError` unless the run completed or still goes on."""
+        run = self.refresh()
+        if run.terminal and run.state != states.COMPLETED:
+            raise RunFailedError(
+                f"run {run.name} {run.uid[:12]} ended as {run.state}",
+                why=run.cause,
+                next_step=f"see `mlrun-jupyter logs {run.uid[:12]}`",
+                run=self,
+            )
+
+    def abort(self, reason: str = "aborted") -> RunObject:
+        """End the run, with all its processes."""
+        self._run = supervise.abort(self._session.store, self._session.settings, self.uid, reason=reason)
+        return self
+
+    def notebook(self) -> Any:
+        """The executed notebook (``nbformat``), as far as it came."""
+        return views.executed_notebook(self.folder)
+
+    def report(self) -> Path:
+        """The HTML report; written now when the worker could not."""
+        path = self.folder / views.REPORT
+        if not path.is_file():
+            run = self.refresh()
+            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=f"`{run.uid}`\n\n{run.cause}")
+        return path
+
+    def lineage(self) -> list[dict[str, str]]:
+        """What it read and wrote: rows ``run name uri direction``."""
+        return self._session.store.list_uses(run=self.uid)
+
+    def to_dict(self) -> dict[str, Any]:
+        """In MLRun's shape."""
+        return to_mlrun_dict(self.refresh())
+
+    def to_json(self) -> str:
+        return encode(self.to_dict())
+
+    def to_yaml(self) -> str:
+        return to_yaml(self.to_dict())
+
+    def show(self) -> None:
+        """Display the run."""
+        _display(self)
+
+    def __repr__(self) -> str:
+        return display.run_text(self.refresh())
+
+    def _repr_html_(self) -> str:
+        return display.run_html(self.refresh())
+
+
+class FunctionObject:
+    """A version of a function, which can be run, tagged, exported."""
+
+    def __init__(self, session: Session, function: Function, *, folder: Path | None = None) -> None:
+        self._session = session
+        self.record = function
+        self._folder = folder
+
+    name = property(lambda self: self.record.name)
+    hash = property(lambda self: self.record.hash)
+    uri = property(lambda self: self.record.uri)
+    kind = property(lambda self: self.record.kind)
+    schema = property(lambda self: self.record.schema)
+
+    def run(
+        self,
+        handler: str = "",
+        name: str = "",
+        project: str = "",
+        params: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        artifact_path: str = "",
+        workdir: str = "",
+        watch: bool = True,
+        local: bool | None = None,
+        returns: Any = None,
+        labels: Mapping[str, str] | None = None,
+        executor: str = "",
+        timeout: float | None = None,
+        retries: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> RunObject:
+        """Run it.
+
+        :param handler: another handler of the same code.
+        :param params: parameters by name.
+        :param inputs: paths, URLs, ``store://`` URIs or ``DataItem`` objects by name.
+        :param watch: show its output until it ends, and raise when it fails; else return at once.
+        :param local: accepted for MLRun's sake: the default executor runs on this machine anyway.
+        :param returns: log hints that replace the declared outputs.
+        :raises RunFailedError: when it was watched and did not complete.
+        """
+        function = self._session.adapted(self.record, handler=handler, returns=returns)
+        return self._session.run(
+            function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
+            workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
+            timeout=timeout, retries=retries, env=env,
+        )  # fmt: skip
+
+    def save(self, tag: str = "", versioned: bool = True) -> str:
+        """Store the version under ``latest`` and the tag; returns its URI."""
+        self._session.store.put_function(self.record, [t for t in ("latest", tag) if t])
+        return self.uri
+
+    def export(self, target: str | Path = "", format: str = "") -> Path:
+        """Write the version as YAML, JSON, or a notebook that bare papermill runs (by the file's suffix)."""
+        path = Path(target or f"{self.name}.yaml")
+        if (format or path.suffix) in (".ipynb", "ipynb"):
+            import nbformat
+
+            text = nbformat.writes(self.notebook())
+        elif (format or path.suffix) in (".json", "json"):
+            text = encode(self.record)
+        else:
+            text = to_yaml(self.record)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def notebook(self) -> Any:
+        """The function as a notebook that needs nothing beside it."""
+        return self._session.function_notebook(self.record)
+
+    def set_label(self, key: str, value: str) -> FunctionObject:
+        """A version with the label added."""
+        self.record = msgspec.structs.replace(self.record, labels={**self.record.labels, key: str(value)})
+        return self
+
+    def with_code(self, body: str = "", from_file: str = "") -> FunctionObject:
+        """Replace the code."""
+        from mlrun_jupyter.model.function import Code, CodeCell
+
+        text = body or Path(from_file).read_text(encoding="utf-8")
+        self.record = msgspec.structs.replace(self.record, code=Code(cells=(CodeCell(text),), handler=self.record.code.handler))
+        return self
+
+    def doc(self) -> None:
+        """Print what it does and takes."""
+        sys.stdout.write(display.function_text(self.record) + "\n")
+
+    def __repr__(self) -> str:
+        return display.function_text(self.record)
+
+    def _repr_html_(self) -> str:
+        return display.function_html(self.record)
+
+
+class RunList(Sequence[RunObject]):
+    """Runs, newest first."""
+
+    def __init__(self, runs: Sequence[RunObject]) -> None:
+        self._runs = list(runs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return RunList(self._runs[index]) if isinstance(index, slice) else self._runs[index]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[RunObject]:
+        return iter(self._runs)
+
+    def to_objects(self) -> list[RunObject]:
+        return list(self._runs)
+
+    def to_df(self, flat: bool = False) -> Any:
+        """A pandas frame, one row a run; ``flat``: a column for each parameter, result and label."""
+        import pandas as pd
+
+        rows = []
+        for run in self._runs:
+            record = run._run
+            row: dict[str, Any] = {
+                "project": record.project, "uid": record.uid, "iter": record.iteration, "start": record.started,
+                "state": record.state, "name": record.name,
+            }  # fmt: skip
+            parts = {"labels": record.labels, "inputs": record.inputs, "parameters": record.parameters, "results": record.results}
+            if flat:
+                row.update({f"{part}.{key}": value for part, found in parts.items() for key, value in found.items()})
+            else:
+                row.update(parts)
+            rows.append({**row, "artifacts": record.artifact_uris, "error": record.cause})
+        return pd.DataFrame(rows)
+
+    def show(self) -> None:
+        """Display the table."""
+        _display(self)
+
+    def __repr__(self) -> str:
+        return display.runs_text([run._run for run in self._runs])
+
+    def _repr_html_(self) -> str:
+        return display.runs_html([run._run for run in self._runs])
+
+
+class ArtifactList(Sequence[Artifact]):
+    """Artifacts with their tags, newest first."""
+
+    def __init__(self, session: Session, rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> None:
+        self._session = session
+        self.rows = list(rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return ArtifactList(self._session, self.rows[index]) if isinstance(index, slice) else self.rows[index][0]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_objects(self) -> list[Artifact]:
+        return [artifact for artifact, _ in self.rows]
+
+    def dataitems(self) -> list[Any]:
+        return [self._session.item(artifact.uri()) for artifact, _ in self.rows]
+
+    def to_df(self) -> Any:
+        """A pandas frame, one row a version."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "key": a.db_key, "kind": a.kind, "tags": ",".join(tags), "tree": a.tree, "size": a.size,
+                "created": a.created, "producer": a.producer.name, "uri": a.uri(),
+            }
+            for a, tags in self.rows
+        )  # fmt: skip
+
+    def show(self) -> None:
+        """Display the table."""
+        _display(self)
+
+    def __repr__(self) -> str:
+        return display.artifacts_text(self.rows)
+
+    def _repr_html_(self) -> str:
+        return display.artifacts_html(self.rows)
+
+
+def _display(thing: Any) -> None:
+    try:
+        from IPython import get_ipython
+        from IPython.display import display as show
+    except ImportError:
+        get_ipython = lambda: None  # noqa: E731
+    if get_ipython() is None:
+        sys.stdout.write(f"{thing!r}\n")
+    else:
+        show(thing)

@@ -1,0 +1,161 @@
+"""Runs, functions and artifacts as HTML and as text. Colours are the theme's, so both themes of JupyterLab suit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from mlrun_jupyter.model.artifact import Artifact
+from mlrun_jupyter.model.clock import amount, elapsed, parse
+from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.run import Run
+
+_MARKS = {"completed": "✔", "error": "✘", "aborted": "■", "lost": "?", "running": "▶", "pending": "…", "created": "·"}
+_COLOURS = {
+    "completed": "var(--jp-success-color1, #2e7d32)",
+    "error": "var(--jp-error-color1, #d32f2f)",
+    "lost": "var(--jp-error-color1, #d32f2f)",
+    "aborted": "var(--jp-warn-color1, #b26a00)",
+    "running": "var(--jp-brand-color1, #1976d2)",
+}
+_BOX = "border:1px solid var(--jp-border-color2,#bdbdbd);border-radius:4px;padding:8px 12px;max-width:900px;line-height:1.5"
+_DIM = "color:var(--jp-ui-font-color2,#757575)"
+
+
+def took(run: Run) -> str:
+    """How long it ran, or nothing."""
+    if not (run.started and run.ended):
+        return ""
+    return elapsed(max(0.0, (parse(run.ended) - parse(run.started)).total_seconds()))
+
+
+def shown(value: Any, width: int = 80) -> str:
+    """A value in one line."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def run_text(run: Run) -> str:
+    time = took(run)
+    lines = [f"{_MARKS.get(run.state, '')} run {run.name} {run.uid[:12]}  {run.state}{' in ' + time if time else ''}"]
+    lines.append(f"  function   {run.function_name}@{run.function_hash[:12]}" if run.function else "")
+    for title, rows in (("parameters", run.parameters), ("inputs", run.inputs), ("results", run.results), ("artifacts", run.artifact_uris)):
+        for at, (key, value) in enumerate(rows.items()):
+            lines.append(f"  {title if not at else '':<10} {key} = {shown(value)}")
+    lines.append(f"  cause      {run.cause}" if run.cause else "")
+    lines.extend(f"  note       {note}" for note in run.notes)
+    return "\n".join(line for line in lines if line)
+
+
+def run_html(run: Run) -> str:
+    colour = _COLOURS.get(run.state, "inherit")
+    time = took(run)
+    head = (
+        f"<div><b>{escape(run.name)}</b> <span style='color:{colour};font-weight:600'>{_MARKS.get(run.state, '')} "
+        f"{run.state}</span>{f' in {time}' if time else ''} "
+        f"<span style='{_DIM}'><code>{run.uid[:12]}</code> · {escape(run.function_name)}@{run.function_hash[:12]}</span></div>"
+    )
+    parts = [head]
+    if run.cause:
+        parts.append(f"<div style='color:{colour}'>{escape(run.cause)}</div>")
+    parts.extend(f"<div style='{_DIM}'>{escape(note)}</div>" for note in run.notes)
+    columns = [
+        _pairs(title, rows)
+        for title, rows in (("Parameters", run.parameters), ("Inputs", run.inputs), ("Results", run.results), ("Artifacts", run.artifact_uris))
+        if rows
+    ]
+    if columns:
+        parts.append(f"<div style='display:flex;flex-wrap:wrap;gap:4px 32px;margin-top:4px'>{''.join(columns)}</div>")
+    return f"<div style='{_BOX}'>{''.join(parts)}</div>"
+
+
+def _pairs(title: str, rows: dict[str, Any]) -> str:
+    cells = "".join(
+        f"<tr><td style='text-align:left;padding:0 12px 0 0;{_DIM}'>{escape(str(key))}</td>"
+        f"<td style='text-align:left;padding:0;overflow-wrap:anywhere' title='{escape(str(value)[:500], quote=True)}'>{escape(shown(value, 60))}</td></tr>"
+        for key, value in rows.items()
+    )
+    return f"<div><div style='{_DIM};font-size:90%'>{title}</div><table style='margin:0;border:none'>{cells}</table></div>"
+
+
+def function_text(function: Function) -> str:
+    lines = [f"function {function.name}@{function.hash[:12]}  ({function.kind}, project {function.project})"]
+    if function.description:
+        lines.append(f"  {function.description}")
+    for parameter in function.parameters:
+        default = "required" if parameter.required else f"= {shown(parameter.default)}"
+        lines.append(f"  parameter  {parameter.name}: {parameter.type or 'any'} {default}  {parameter.doc}".rstrip())
+    lines.extend(f"  input      {given.name} {'= ' + given.default if given.default else '(required)'}" for given in function.inputs)
+    lines.extend(f"  output     {output.name}{': ' + output.type if output.type else ''}" for output in function.returns)
+    return "\n".join(lines)
+
+
+def function_html(function: Function) -> str:
+    columns = [
+        _pairs("Parameters", {p.name: f"{p.type or 'any'}{'' if p.required else f' = {shown(p.default)}'}" for p in function.parameters}),
+        _pairs("Inputs", {given.name: given.default or "required" for given in function.inputs}),
+        _pairs("Outputs", {output.name: output.type or "by its value" for output in function.returns}),
+    ]
+    present = [c for c, rows in zip(columns, (function.parameters, function.inputs, function.returns), strict=True) if rows]
+    return (
+        f"<div style='{_BOX}'><div><b>{escape(function.name)}</b> <span style='{_DIM}'><code>{function.hash[:12]}</code> · "
+        f"{function.kind} · project {escape(function.project)}</span></div><div>{escape(function.description)}</div>"
+        f"<div style='display:flex;flex-wrap:wrap;gap:4px 32px'>{''.join(present)}</div></div>"
+    )
+
+
+def table_text(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
+    """Columns padded to their widest cell."""
+    if not rows:
+        return "nothing to show"
+    widths = [max(len(str(row[at])) for row in [head, *rows]) for at in range(len(head))]
+    return "\n".join("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows])
+
+
+def table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
+    """A plain table in the notebook's own style."""
+    titles = "".join(f"<th style='text-align:left'>{escape(title)}</th>" for title in head)
+    body = "".join("<tr>" + "".join(f"<td style='text-align:left'>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>" if body else f"<i style='{_DIM}'>nothing to show</i>"
+
+
+_RUN_HEAD = ("uid", "name", "state", "started", "took", "parameters", "results")
+
+
+def _run_rows(runs: Sequence[Run]) -> list[list[str]]:
+    return [
+        [
+            run.uid[:12], run.name, f"{_MARKS.get(run.state, '')} {run.state}", run.started[:19].replace("T", " "), took(run),
+            shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.parameters.items()), 40),
+            shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.results.items()), 48) if run.state == "completed" else shown(run.cause, 48),
+        ]
+        for run in runs
+    ]  # fmt: skip
+
+
+def runs_text(runs: Sequence[Run]) -> str:
+    return table_text(_run_rows(runs), _RUN_HEAD)
+
+
+def runs_html(runs: Sequence[Run]) -> str:
+    return table_html(_run_rows(runs), _RUN_HEAD)
+
+
+_ARTIFACT_HEAD = ("key", "kind", "tags", "size", "created", "made by", "uri")
+
+
+def _artifact_rows(rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> list[list[str]]:
+    return [
+        [a.db_key or a.key, a.kind, ", ".join(tags), amount(a.size), a.created[:19].replace("T", " "), a.producer.name, a.uri()]
+        for a, tags in rows
+    ]
+
+
+def artifacts_text(rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> str:
+    return table_text(_artifact_rows(rows), _ARTIFACT_HEAD)
+
+
+def artifacts_html(rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> str:
+    return table_html(_artifact_rows(rows), _ARTIFACT_HEAD)
