@@ -46,7 +46,7 @@ def carry_out(path: str) -> int:
     """Carry out the order in the file; returns the exit status of the process: 0 when the run completed."""
     order = decode(Path(path).read_bytes(), Order)
     settings = load({"home": order.home})
-    from mlrun_jupyter.project import open_store
+    from mlrun_jupyter.session import open_store
 
     with contextlib.closing(open_store(settings)) as store:
         worker = Worker(order, store, settings, Path(path))

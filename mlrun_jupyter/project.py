@@ -1,0 +1,507 @@
+"""Projects, and the functions that users call first. Names are MLRun's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlrun_jupyter.errors import MLRunConflictError, MLRunInvalidArgumentError, MLRunNotFoundError, NoProjectError
+from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
+from mlrun_jupyter.model.artifact import Artifact, Producer
+from mlrun_jupyter.model.canonical import from_yaml, to_yaml
+from mlrun_jupyter.model.clock import iso, now
+from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.names import check_label, check_tag, normal, parse_artifact, parse_function
+from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata, ProjectSpec
+from mlrun_jupyter.registry import SECRET_STORES
+from mlrun_jupyter.runs.context import Context
+from mlrun_jupyter.session import Session, open_store
+from mlrun_jupyter.settings import load
+
+__all__ = ["Project", "open_store"]
+
+FILE = "project.yaml"
+_current: dict[str, Any] = {}
+
+
+def session() -> Session:
+    """The session of this process: one for each home folder and process."""
+    settings = load()
+    key = (os.getpid(), settings)
+    if _current.get("key") != key:
+        _current.update(key=key, session=Session(settings))
+    found: Session = _current["session"]
+    return found
+
+
+class Project:
+    """A project: its functions, runs, artifacts and secrets. Made by :func:`get_or_create_project`.
+
+    :ivar name: the project's name; also the name of its MLflow experiment.
+    :ivar context: the folder of its sources.
+    """
+
+    def __init__(self, session: Session, document: ProjectDocument, context: str | Path = "./") -> None:
+        self._session = session
+        self.document = document
+        self.context = Path(context)
+
+    name = property(lambda self: self.document.name)
+    spec = property(lambda self: self.document.spec)
+    metadata = property(lambda self: self.document.metadata)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.document.spec.params
+
+    def get_param(self, key: str, default: Any = None) -> Any:
+        """A parameter of the project."""
+        return self.params.get(key, default)
+
+    @property
+    def artifact_path(self) -> str:
+        return self.document.spec.artifact_path
+
+    # -- functions ------------------------------------------------------------------------------------------------
+
+    def set_function(
+        self,
+        func: Any = "",
+        name: str = "",
+        kind: str = "job",
+        image: str = "",
+        handler: str = "",
+        with_repo: bool = False,
+        tag: str = "",
+        requirements: Sequence[str] = (),
+        **options: Any,
+    ) -> FunctionObject:
+        """Define a function from a ``.py`` or ``.ipynb`` file, a git or archive source, a ``module.handler``, a Python
+        function, or a function object, and store its version.
+
+        :param name: its name; ``name:tag`` tags it as well.
+        """
+        name, _, tagged = name.partition(":")
+        tag = tag or tagged
+        if isinstance(func, FunctionObject):
+            record = msgspec.structs.replace(func.record, project=self.name, name=check_label(name or func.name, "function"))
+            if handler:
+                record = self._session.adapted(record, handler=handler)
+            made = FunctionObject(self._session, record, folder=func._folder)
+        else:
+            made = code_to_function(
+                name=name, project=self.name, filename=func, handler=handler, kind=kind, image=image,
+                requirements=requirements, context=self.context, **options,
+            )  # fmt: skip
+        made.save(tag=check_tag(tag) if tag else "")
+        return made
+
+    def get_function(self, key: str, tag: str = "") -> FunctionObject:
+        """A version by ``name``, ``name:tag`` or ``name@hash``.
+
+        :raises MLRunNotFoundError: when there is none.
+        """
+        return _function(self._session, f"{key}:{tag}" if tag else key, self.name)
+
+    def list_functions(self, name: str = "") -> list[FunctionObject]:
+        """All versions, newest first."""
+        rows = self._session.store.list_functions(self.name, normal(name) if name else "")
+        return [FunctionObject(self._session, function) for function, _ in rows]
+
+    def get_function_names(self) -> list[str]:
+        return sorted({function.name for function in self.list_functions()})
+
+    def remove_function(self, name: str) -> None:
+        """Delete a function with all its versions, or one version (``name@hash``)."""
+        ref = parse_function(name)
+        self._session.store.delete_function(type(ref)(name=ref.name, project=self.name, tag=ref.tag, hash=ref.hash))
+
+    def run_function(self, function: Any, **options: Any) -> RunObject:
+        """Run a function by name, ``name:tag``, ``name@hash`` or object; options as :meth:`FunctionObject.run`."""
+        found = function if isinstance(function, FunctionObject) else self.get_function(str(function))
+        options.setdefault("workdir", "" if found._folder else str(self.context))
+        if self.artifact_path and not options.get("artifact_path"):
+            options["artifact_path"] = self.artifact_path
+        return found.run(**options)
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    def list_runs(
+        self, name: str = "", uid: str = "", labels: Any = (), state: Any = "", last: int = 0, function: str = "",
+        since: str = "", limit: int = 50,
+    ) -> RunList:  # fmt: skip
+        """Runs, newest first; runs whose worker died are given their end first."""
+        self._session.reconcile()
+        if uid:
+            return RunList([RunObject(self._session, self._session.store.get_run(uid))])
+        rows = self._session.store.list_runs(
+            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=since, limit=last or limit
+        )
+        return RunList([RunObject(self._session, run) for run in rows])
+
+    def get_run(self, uid: str) -> RunObject:
+        """A run by its uid or the beginning of it."""
+        return RunObject(self._session, self._session.store.get_run(uid))
+
+    # -- artifacts ------------------------------------------------------------------------------------------------
+
+    def list_artifacts(
+        self, name: str = "", tag: str = "", labels: Any = (), kind: str = "", category: str = "", tree: str = "",
+        since: str = "", until: str = "", limit: int = 1000,
+    ) -> ArtifactList:  # fmt: skip
+        """Versions of artifacts, newest first."""
+        rows = self._session.store.list_artifacts(
+            self.name, name=name, tag=tag, labels=_labels(labels), kind=kind or category, tree=tree, since=since,
+            until=until, limit=limit,
+        )  # fmt: skip
+        return ArtifactList(self._session, rows)
+
+    def list_models(self, name: str = "", tag: str = "", labels: Any = (), limit: int = 1000) -> ArtifactList:
+        """Versions of models, newest first."""
+        return self.list_artifacts(name, tag, labels, kind="model", limit=limit)
+
+    def get_artifact(self, key: str, tag: str = "", iter: int = 0, tree: str = "") -> Artifact:
+        """An artifact's record."""
+        from mlrun_jupyter.model.names import ArtifactRef
+
+        return self._session.store.get_artifact(ArtifactRef(key=key, project=self.name, tag=tag, iteration=iter, tree=tree))
+
+    def get_artifact_uri(self, key: str, category: str = "artifacts", tag: str = "", iter: int = 0) -> str:
+        """``store://<category>/<project>/<key>…``."""
+        from mlrun_jupyter.model.names import ArtifactRef
+
+        return str(ArtifactRef(key=key, project=self.name, category=category, tag=tag, iteration=iter))
+
+    def get_dataitem(self, url: str) -> Any:
+        """A ``DataItem`` for a path, URL or ``store://`` URI."""
+        return self._session.item(url, project=self.name)
+
+    get_store_resource = get_dataitem
+
+    def _context(self) -> Context:
+        """A context that logs on behalf of the project instead of a run."""
+        return _ProjectContext(self)
+
+    def log_artifact(self, item: Any, **options: Any) -> Artifact:
+        """Store an artifact of the project; as :meth:`Context.log_artifact`."""
+        return self._context().log_artifact(item, **options)
+
+    def log_dataset(self, key: str, df: Any, **options: Any) -> Artifact:
+        """Store a dataset of the project; as :meth:`Context.log_dataset`."""
+        return self._context().log_dataset(key, df, **options)
+
+    def log_model(self, key: str, body: Any = None, **options: Any) -> Artifact:
+        """Store a model of the project; as :meth:`Context.log_model`."""
+        return self._context().log_model(key, body, **options)
+
+    def tag_artifact(self, uri: str, tag: str) -> None:
+        """Move a tag to a version."""
+        self._session.store.tag_artifact(self._session.locate(uri, self.name).artifact, check_tag(tag))  # type: ignore[arg-type]
+
+    def delete_artifact(self, item: Any) -> None:
+        """Delete an artifact's record; its content stays."""
+        found = item if isinstance(item, Artifact) else self._session.locate(str(item), self.name).artifact
+        if found is not None:
+            self._session.store.delete_artifact(found)
+
+    # -- secrets --------------------------------------------------------------------------------------------------
+
+    def set_secrets(self, secrets: Mapping[str, str] | None = None, file_path: str = "") -> None:
+        """Store secrets of the project, from a dict or a file of ``NAME=value`` lines."""
+        found = dict(secrets or {})
+        if file_path:
+            for line in Path(file_path).read_text(encoding="utf-8").splitlines():
+                name, sign, value = line.strip().partition("=")
+                if sign and not name.startswith("#"):
+                    found[name.strip()] = value.strip().strip("'\"")
+        store = SECRET_STORES.load("file")(self._session.home)
+        for name, value in found.items():
+            store.set(self.name, name, str(value))
+
+    def get_secret(self, key: str) -> str | None:
+        """A secret of the project, else of the environment."""
+        from mlrun_jupyter.secrets import lookup
+
+        return lookup(self._session.home, self.name, key)
+
+    # -- itself ---------------------------------------------------------------------------------------------------
+
+    def save(self, filepath: str = "", store: bool = True) -> Path:
+        """Write ``project.yaml`` into the context folder, and the project into the store."""
+        latest = {}
+        for function, tags in self._session.store.list_functions(self.name):
+            if "latest" in tags:
+                latest[function.name] = {"name": function.name, "kind": function.kind, "hash": function.hash}
+        spec = msgspec.structs.replace(self.document.spec, functions=tuple(latest[name] for name in sorted(latest)))
+        self.document = msgspec.structs.replace(self.document, spec=spec)
+        if store:
+            self._session.store.put_project(self.document)
+        path = Path(filepath) if filepath else self.context / FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_yaml(self.document), encoding="utf-8")
+        return path
+
+    def to_yaml(self) -> str:
+        return to_yaml(self.document)
+
+    def __repr__(self) -> str:
+        return f"project {self.name}: {len(self.get_function_names())} functions, context {self.context}"
+
+
+class _ProjectContext(Context):
+    """Logs artifacts under the project: key as it is, producer kind ``project``."""
+
+    def __init__(self, project: Project) -> None:
+        from mlrun_jupyter.model.clock import new_uid
+
+        owner = project._session
+        self._owner_session = owner
+        super().__init__(
+            uid=new_uid(), name=project.name, project=project.name, sink=_ArtifactSink(owner.store), values=owner.values,
+            artifact_path=str(owner.home / "artifacts" / project.name / "project" / iso(now()).replace(":", "")),
+            home=owner.home, in_run=False,
+        )  # fmt: skip
+
+    def _record(self, artifact: Artifact, **options: Any) -> Artifact:
+        options["db_key"] = options.get("db_key") or artifact.key
+        artifact = msgspec.structs.replace(artifact, db_key=options["db_key"])
+        made = super()._record(artifact, **options)
+        made = msgspec.structs.replace(made, producer=Producer(name=self.project, kind="project", uri=self.project))
+        self._owner_session.store.put_artifact(made, ["latest", *([options["tag"]] if options.get("tag") else [])])
+        return made
+
+
+class _ArtifactSink:
+    """A project's context has no run; the artifact is recorded by itself."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    def emit(self, event: Any) -> None:
+        """Artifacts are stored by the caller, and there is nothing else to tell."""
+
+    def sync(self) -> None:
+        """Nothing waits."""
+
+
+# -- the current project ----------------------------------------------------------------------------------------------
+
+
+def get_or_create_project(
+    name: str, context: str | Path = "./", *, description: str = "", user_project: bool = False, save: bool = True, **spec: Any
+) -> Project:
+    """The project of that name: from the store, else from ``project.yaml`` in ``context``, else a new one.
+
+    It becomes the current project.
+
+    :raises NameInvalidError: when the name cannot be one.
+    """
+    from mlrun_jupyter.runs.submit import user
+
+    name = check_label(f"{name}-{user()}" if user_project else name, "project")
+    active = session()
+    try:
+        document = active.store.get_project(name)
+    except MLRunNotFoundError:
+        file = Path(context) / FILE
+        document = ProjectDocument(metadata=ProjectMetadata(name=name, created=iso(now())))
+        if file.is_file():
+            found = from_yaml(file.read_text(encoding="utf-8"), ProjectDocument)
+            if found.name == name:
+                document = found
+        fields = {key: value for key, value in spec.items() if key in ProjectSpec.__struct_fields__}
+        fields.update({"description": description} if description else {})
+        document = msgspec.structs.replace(document, spec=msgspec.structs.replace(document.spec, owner=user(), **fields))
+        if save:
+            active.store.put_project(document)
+    return set_current_project(Project(active, document, context))
+
+
+def new_project(name: str, context: str | Path = "./", *, overwrite: bool = False, **options: Any) -> Project:
+    """A new project.
+
+    :raises MLRunConflictError: when there is one of that name, unless ``overwrite`` deletes it first.
+    """
+    name = check_label(name, "project")
+    if name in {project.name for project in session().store.list_projects()}:
+        if not overwrite:
+            raise MLRunConflictError(
+                f"project {name!r} exists already", next_step="use get_or_create_project, or overwrite=True to delete it first"
+            )
+        session().store.delete_project(name)
+    return get_or_create_project(name, context, **options)
+
+
+def load_project(context: str | Path = "./", url: str = "", name: str = "", **options: Any) -> Project:
+    """A project from ``project.yaml`` in a folder, from a YAML file, or by name from the store (``db://name``)."""
+    if url.startswith("db://") or (url and not Path(url).exists() and "/" not in url):
+        document = session().store.get_project(url.removeprefix("db://"))
+    else:
+        file = Path(url) if url else Path(context) / FILE
+        file = file / FILE if file.is_dir() else file
+        if not file.is_file():
+            raise MLRunNotFoundError(
+                f"there is no project in {context}", why=f"{file} does not exist", next_step="create it: get_or_create_project(name)"
+            )
+        document = from_yaml(file.read_text(encoding="utf-8"), ProjectDocument)
+    if name:
+        document = msgspec.structs.replace(
+            document, metadata=msgspec.structs.replace(document.metadata, name=check_label(name, "project"))
+        )
+    session().store.put_project(document)
+    return set_current_project(Project(session(), document, context))
+
+
+def get_current_project(silent: bool = False) -> Project | None:
+    """The project that was chosen last in this process, or by ``MLRUN_JUPYTER_PROJECT``.
+
+    :raises NoProjectError: when there is none, unless ``silent``.
+    """
+    found: Project | None = _current.get("project")
+    if found is not None and found._session is session():
+        return found
+    name = session().settings.project
+    if name:
+        return get_or_create_project(name)
+    if silent:
+        return None
+    raise NoProjectError(
+        "no project is chosen",
+        why="functions and runs belong to a project",
+        next_step="in a notebook: %mlrun project NAME; in Python: mlrun.get_or_create_project(NAME); in a shell: --project NAME",
+    )
+
+
+def set_current_project(project: Project) -> Project:
+    """Make it the current project."""
+    _current["project"] = project
+    return project
+
+
+def list_projects() -> list[str]:
+    """Names of all projects."""
+    return [project.name for project in session().store.list_projects()]
+
+
+def delete_project(name: str, deletion_strategy: str = "restricted") -> None:
+    """Delete a project's record; ``cascade`` also all that is recorded in it. Contents of artifacts stay."""
+    store = session().store
+    store.get_project(name)
+    if deletion_strategy not in ("restricted", "restrict", "cascade", "check"):
+        raise MLRunInvalidArgumentError(f"{deletion_strategy!r} is no deletion strategy", next_step="use restricted, cascade or check")
+    if deletion_strategy != "cascade" and (store.list_runs(name, limit=1) or store.list_functions(name)):
+        raise MLRunConflictError(
+            f"project {name!r} is not empty", why="it has functions or runs", next_step="delete it with deletion_strategy='cascade'"
+        )
+    if deletion_strategy != "check":
+        store.delete_project(name)
+
+
+# -- functions --------------------------------------------------------------------------------------------------------
+
+
+def _project_name(project: str = "") -> str:
+    if project:
+        return get_or_create_project(project).name
+    current = get_current_project()
+    assert current is not None
+    return current.name
+
+
+def _function(active: Session, text: str, project: str) -> FunctionObject:
+    ref = parse_function(text)
+    return FunctionObject(active, active.store.get_function(type(ref)(ref.name, ref.project or project, ref.tag, ref.hash)))
+
+
+def code_to_function(
+    name: str = "", project: str = "", tag: str = "", filename: Any = "", handler: str = "", kind: str = "job",
+    image: str = "", description: str = "", requirements: Sequence[str] = (), labels: Mapping[str, str] | None = None,
+    context: Path | str = ".", **options: Any,
+) -> FunctionObject:  # fmt: skip
+    """A function from a ``.py`` or ``.ipynb`` file, a git or archive source, ``module.handler``, or a Python function.
+
+    It is not stored before ``save()`` or a run.
+
+    :raises DefinitionError: when the source cannot become a function.
+    """
+    from mlrun_jupyter.notebooks.sources import function_from
+
+    active = session()
+    record, folder = function_from(
+        filename, name=name, project=_project_name(project), handler=handler, kind=kind, image=image, home=active.home,
+        description=description, requirements=tuple(requirements), labels=dict(labels or {}), folder=Path(context), **options,
+    )  # fmt: skip
+    made = FunctionObject(active, record, folder=folder)
+    if tag:
+        made.save(tag)
+    return made
+
+
+def new_function(
+    name: str = "", project: str = "", tag: str = "", kind: str = "job", command: str = "", image: str = "",
+    handler: Any = "", source: str = "", **options: Any,
+) -> FunctionObject:  # fmt: skip
+    """A function from a script (``command``), a Python function (``handler``) or a source archive."""
+    func = handler if callable(handler) else (source or command)
+    return code_to_function(
+        name=name, project=project, tag=tag, kind=kind, filename=func, image=image,
+        handler="" if callable(handler) else handler, **options,
+    )  # fmt: skip
+
+
+def import_function(url: str, project: str = "", new_name: str = "") -> FunctionObject:
+    """A function from ``db://project/name[:tag][@hash]``, or from a YAML or JSON file that ``export`` wrote."""
+    active = session()
+    home = _project_name(project)
+    if url.startswith("db://"):
+        record = _function(active, url, home).record
+    else:
+        import fsspec
+
+        with fsspec.open(url, "rt", encoding="utf-8") as file:
+            text = file.read()
+        record = from_yaml(text, Function)
+    record = msgspec.structs.replace(record, project=home, name=check_label(new_name or record.name, "function"))
+    made = FunctionObject(active, record)
+    made.save()
+    return made
+
+
+def run_function(function: Any, **options: Any) -> RunObject:
+    """Run a function of the current project."""
+    current = get_current_project()
+    assert current is not None
+    return current.run_function(function, **options)
+
+
+def get_run(uid: str) -> RunObject:
+    """A run by its uid or the beginning of it."""
+    return RunObject(session(), session().store.get_run(uid))
+
+
+def get_dataitem(url: str) -> Any:
+    """A ``DataItem`` for a path, URL or ``store://`` URI."""
+    current = get_current_project(silent=True)
+    return session().item(url, project=current.name if current else "")
+
+
+def flush(timeout: float = 60.0) -> int:
+    """Bring everything to the tracker; returns the number of messages left."""
+    return session().flush(timeout)
+
+
+def resolve_input(home: Path, project: str, uri: str) -> Any:
+    """What a ``store://`` URI names, for a context inside a run."""
+    return Session(load({"home": str(home)})).locate(str(parse_artifact(uri)), project)
+
+
+def _labels(labels: Any) -> list[str]:
+    if not labels:
+        return []
+    if isinstance(labels, str):
+        return [labels]
+    return [f"{k}={v}" for k, v in labels.items()] if isinstance(labels, Mapping) else list(labels)
