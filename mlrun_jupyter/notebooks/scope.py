@@ -1,0 +1,372 @@
+"""What a piece of Python reads, binds and changes of the names around it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+MUTATORS = frozenset(
+    "append extend update pop add insert remove clear setdefault sort reverse discard popitem appendleft extendleft popleft "
+    "rotate intersection_update difference_update symmetric_difference_update __setitem__ __delitem__ __iadd__ move_to_end".split()
+)
+_CHANGERS = frozenset({"setattr", "delattr", "shuffle", "heappush", "heappop", "heapify", "heapreplace", "heappushpop", "insort"})
+_FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_ComprehensionNode: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_INTERPOLATION = re.compile(r"\{([^{}]+)\}|\$([^\W\d]\w*)")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One use of a global name.
+
+    :param what: ``read``, ``bind``, ``maybe`` (bound, perhaps), ``unbind``, ``change``.
+    :param lazy: it happens when a function is called, not when the statement is executed.
+    :param soft: only if there is such a name.
+    :param how: for a change: ``item``, ``attribute``, ``method``, ``call``.
+    :param deep: for a change: something within the object and not the object itself.
+    """
+
+    what: str
+    name: str
+    line: int
+    lazy: bool = False
+    soft: bool = False
+    how: str = ""
+    deep: bool = False
+
+
+@dataclass
+class _Scope:
+    kind: str
+    bound: set[str] = field(default_factory=set)
+    outer: set[str] = field(default_factory=set)
+
+
+def scan(*nodes: ast.AST) -> list[Event]:
+    """The events of the nodes, about in the order in which they happen."""
+    scanner = _Scanner()
+    for node in nodes:
+        scanner.visit(node)
+    return scanner.events
+
+
+def root(node: ast.AST) -> tuple[str, int, bool]:
+    """The name that a chain of attributes and subscripts starts with, its length, whether it passes a call."""
+    depth, called = 0, False
+    while True:
+        if isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+            node, depth = node.value, depth + 1
+        elif isinstance(node, ast.Call):
+            inner = isinstance(node.func, ast.Name) and node.func.id in ("globals", "vars", "type") and node.args
+            node, depth, called = (node.args[0] if inner else node.func), depth + 1, True  # type: ignore[attr-defined]
+        else:
+            return (node.id if isinstance(node, ast.Name) else ""), depth, called
+
+
+def targets(node: ast.AST) -> Iterator[str]:
+    """The names that an assignment target binds."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            yield inner.id
+
+
+def imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, ast.alias]]:
+    """The names that an import binds; a star binds ``*``."""
+    for alias in node.names:
+        yield alias.asname or (alias.name.split(".")[0] if isinstance(node, ast.Import) else alias.name), alias
+
+
+def interpolated(node: ast.Call) -> Iterator[str]:
+    """The names that a shell line or a line magic fills in."""
+    call = node.func
+    if not (isinstance(call, ast.Attribute) and isinstance(call.value, ast.Call)):
+        return
+    if getattr(call.value.func, "id", "") != "get_ipython" or call.attr not in ("system", "getoutput", "run_line_magic"):
+        return
+    for given in node.args[-1:]:
+        if not (isinstance(given, ast.Constant) and isinstance(given.value, str)):
+            continue
+        for expression, name in _INTERPOLATION.findall(given.value):
+            try:
+                tree = ast.parse(name or expression.split("!")[0].split(":")[0].strip(), mode="eval")
+            except SyntaxError:
+                continue
+            yield from (inner.id for inner in ast.walk(tree) if isinstance(inner, ast.Name))
+        if call.attr == "run_line_magic" and getattr(node.args[0], "value", "") in ("time", "timeit", "prun", "memit"):
+            try:
+                tree = ast.parse(given.value, mode="eval")
+            except SyntaxError:
+                continue
+            yield from (inner.id for inner in ast.walk(tree) if isinstance(inner, ast.Name))
+
+
+class _Locals(ast.NodeVisitor):
+    """The names that a function binds itself."""
+
+    def __init__(self) -> None:
+        self.bound: set[str] = set()
+        self.outer: set[str] = set()
+        self.free: set[str] = set()
+        self._comprehension = 0
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if not isinstance(node.ctx, ast.Load) and not self._comprehension:
+            self.bound.add(node.id)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self.bound.add(node.target.id)
+        self.visit(node.value)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        self.bound.add(node.name)
+
+    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef  # type: ignore[assignment]
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        pass
+
+    def visit_ListComp(self, node: ast.AST) -> None:
+        self._comprehension += 1
+        self.generic_visit(node)
+        self._comprehension -= 1
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        self.bound.update(name for name, _ in imported(node))
+
+    visit_ImportFrom = visit_Import  # type: ignore[assignment]
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self.bound.add(node.name)
+        self.generic_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
+        if node.name:
+            self.bound.add(node.name)
+        self.generic_visit(node)
+
+    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        if node.rest:
+            self.bound.add(node.rest)
+        self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.outer.update(node.names)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        self.free.update(node.names)
+
+
+def binds(*nodes: ast.AST) -> set[str]:
+    """The names that statements bind in their own scope."""
+    found = _Locals()
+    for node in nodes:
+        found.visit(node)
+    return found.bound - found.outer - found.free
+
+
+class _Scanner(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._stack: list[_Scope] = []
+        self._lazy = 0
+        self._maybe = 0
+
+    def _is_global(self, name: str) -> bool:
+        for position, scope in enumerate(reversed(self._stack)):
+            if name in scope.outer:
+                return True
+            if name in scope.bound and (scope.kind != "class" or position == 0):
+                return False
+        return True
+
+    def _add(self, what: str, name: str, node: ast.AST, **more: object) -> None:
+        if name and self._is_global(name):
+            self.events.append(Event(what, name, getattr(node, "lineno", 0), lazy=self._lazy > 0, **more))  # type: ignore[arg-type]
+
+    def _store(self, name: str, node: ast.AST) -> None:
+        if self._stack and name not in self._stack[-1].outer:
+            self._stack[-1].bound.add(name)
+        else:
+            self._add("maybe" if self._maybe or self._stack else "bind", name, node)
+
+    def _change(self, node: ast.AST, how: str, deep: int) -> None:
+        name, depth, called = root(node)
+        self._add("change", name, node, how=how + ("()" if called else ""), deep=depth > deep)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._add("read", node.id, node)
+        elif isinstance(node.ctx, ast.Del):
+            if not self._stack or node.id in self._stack[-1].outer:
+                self._add("unbind", node.id, node)
+        else:
+            self._store(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.visit(node.value)
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node, "attribute", 1)
+        elif node.attr in MUTATORS:
+            self._change(node, "method", 1)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node, "item", 1)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in _CHANGERS and node.args:
+            self._change(node.args[0], "attribute" if called.endswith("attr") else "method", 0)
+        for name in interpolated(node):
+            self._add("read", name, node, soft=True)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            self.visit(target)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):
+            self._add("read", node.target.id, node)
+            self.visit(node.value)
+            self._add("change", node.target.id, node, how="augmented")
+        else:
+            self.visit(node.value)
+        self.visit(node.target)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+        if not (self._stack and self._stack[-1].kind == "function"):
+            self.visit(node.annotation)
+        if node.value is not None or not isinstance(node.target, ast.Name):
+            self.visit(node.target)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self.visit(node.value)
+        held: list[_Scope] = []
+        while self._stack and self._stack[-1].kind == "comprehension":
+            held.append(self._stack.pop())
+        self._maybe += bool(held)
+        self._store(node.target.id, node)
+        self._maybe -= bool(held)
+        self._stack.extend(reversed(held))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        self.visit(node.values[0])
+        self._maybe += 1
+        for value in node.values[1:]:
+            self.visit(value)
+        self._maybe -= 1
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.visit(node.test)
+        self._maybe += 1
+        self.visit(node.body)
+        self.visit(node.orelse)
+        self._maybe -= 1
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for name, _ in imported(node):
+            self._store(name, node)
+
+    visit_ImportFrom = visit_Import  # type: ignore[assignment]
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.type:
+            self.visit(node.type)
+        if node.name:
+            self._store(node.name, node)
+        for statement in node.body:
+            self.visit(statement)
+
+    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
+        if node.name:
+            self._store(node.name, node)
+        self.generic_visit(node)
+
+    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        if node.rest:
+            self._store(node.rest, node)
+        self.generic_visit(node)
+
+    def _function(self, node: _FunctionNode) -> None:
+        body = [node.body] if isinstance(node, ast.Lambda) else node.body
+        found = _Locals()
+        for statement in body:
+            found.visit(statement)
+        given = node.args
+        names = {one.arg for one in [*given.posonlyargs, *given.args, *given.kwonlyargs]}
+        names |= {one.arg for one in (given.vararg, given.kwarg) if one is not None}
+        scope = _Scope("function", (found.bound | names) - found.outer - found.free, found.outer)
+        self._stack.append(scope)
+        self._lazy += 1
+        maybe, self._maybe = self._maybe, 0
+        for statement in body:
+            self.visit(statement)
+        self._maybe = maybe
+        self._lazy -= 1
+        self._stack.pop()
+
+    def _defaults(self, given: ast.arguments) -> None:
+        for default in [*given.defaults, *given.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._defaults(node.args)
+        self._function(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        self._defaults(node.args)
+        given = node.args
+        for one in [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]:
+            if one is not None and one.annotation is not None:
+                self.visit(one.annotation)
+        if node.returns is not None:
+            self.visit(node.returns)
+        self._function(node)
+        self._store(node.name, node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for inner in [*node.decorator_list, *node.bases, *node.keywords]:
+            self.visit(inner)
+        outer = {name for one in node.body if isinstance(one, ast.Global) for name in one.names}
+        self._stack.append(_Scope("class", set(), outer))
+        for inner in node.body:
+            self.visit(inner)
+        self._stack.pop()
+        self._store(node.name, node)
+
+    def visit_ListComp(self, node: _ComprehensionNode) -> None:
+        self.visit(node.generators[0].iter)
+        self._stack.append(_Scope("comprehension", {name for one in node.generators for name in targets(one.target)}))
+        self._maybe += 1
+        for number, one in enumerate(node.generators):
+            if number:
+                self.visit(one.iter)
+            self.visit(one.target)
+            for test in one.ifs:
+                self.visit(test)
+        for part in [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]:
+            self.visit(part)
+        self._maybe -= 1
+        self._stack.pop()
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # type: ignore[assignment]
