@@ -370,3 +370,162 @@ class _Scanner(ast.NodeVisitor):
         self._stack.pop()
 
     visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Free:
+    """A name that the body needs from before.
+
+    :param assigned: the names that the body has surely bound itself when it first needs this one.
+    """
+
+    name: str
+    line: int
+    soft: bool
+    assigned: frozenset[str]
+
+
+class Flow:
+    """Walks a body in the order in which it is executed, and keeps which names are surely bound.
+
+    After :meth:`run`, ``free`` holds what the body needs and ``bound`` every name that it may bind.
+    """
+
+    def __init__(self) -> None:
+        self.free: dict[str, Free] = {}
+        self.bound: set[str] = set()
+        self.end: set[str] = set()
+        self._waiting: dict[str, list[Event]] = {}
+        self._breaks: list[list[set[str]]] = []
+
+    def run(self, tree: ast.Module) -> Flow:
+        self.end = self._block(tree.body, set()) or set()
+        for name in list(self._waiting):
+            self._called(name, self.end)
+        return self
+
+    def _need(self, event: Event, assigned: set[str]) -> None:
+        known = self.free.get(event.name)
+        if known is None:
+            self.free[event.name] = Free(event.name, event.line, event.soft, frozenset(assigned))
+        else:
+            soft = known.soft and event.soft
+            self.free[event.name] = Free(event.name, known.line, soft, known.assigned & assigned)
+
+    def _called(self, name: str, assigned: set[str]) -> None:
+        for event in self._waiting.pop(name, ()):
+            if event.name in self._waiting:
+                self._called(event.name, assigned)
+            if event.name not in assigned:
+                self._need(event, assigned)
+
+    def _events(self, nodes: list[ast.AST], assigned: set[str], owner: str = "") -> None:
+        """Take the events of simple nodes; what a function ``owner`` reads waits until its name is read."""
+        passing = set(assigned)
+        waiting: list[Event] = []
+        for event in scan(*nodes):
+            if event.what == "read" and event.lazy and owner:
+                waiting.append(event)
+            elif event.what == "read":
+                if event.name in self._waiting:
+                    self._called(event.name, passing)
+                if event.name not in passing:
+                    self._need(event, passing)
+            elif event.what in ("bind", "maybe"):
+                self.bound.add(event.name)
+                if not event.lazy:
+                    passing.add(event.name)
+                    if event.what == "bind":
+                        assigned.add(event.name)
+            elif event.what == "unbind" and not event.lazy:
+                passing.discard(event.name)
+                assigned.discard(event.name)
+        if owner:
+            # what a former function of this name reads is still read by whoever kept it
+            self._waiting[owner] = self._waiting.get(owner, []) + waiting
+
+    def _block(self, statements: list[ast.stmt], assigned: set[str]) -> set[str] | None:
+        """The names that are surely bound after the statements, or None where nothing comes after."""
+        now: set[str] | None = assigned
+        for statement in statements:
+            if now is None:
+                return None
+            now = self._statement(statement, now)
+        return now
+
+    def _statement(self, node: ast.stmt, now: set[str]) -> set[str] | None:
+        match node:
+            case ast.If():
+                self._events([node.test], now)
+                return _both([self._block(node.body, set(now)), self._block(node.orelse, set(now))])
+            case ast.While():
+                self._events([node.test], now)
+                self._breaks.append([])
+                self._block(node.body, set(now))
+                left = self._breaks.pop()
+                if isinstance(node.test, ast.Constant) and node.test.value:
+                    return _both(list(left))
+                return _both([self._block(node.orelse, set(now)), *left])
+            case ast.For() | ast.AsyncFor():
+                self._events([node.iter], now)
+                inside = set(now)
+                self._events([node.target], inside)
+                self._breaks.append([])
+                self._block(node.body, inside)
+                return _both([self._block(node.orelse, set(now)), *self._breaks.pop()])
+            case ast.With() | ast.AsyncWith():
+                for item in node.items:
+                    self._events([item.context_expr], now)
+                    if item.optional_vars is not None:
+                        self._events([item.optional_vars], now)
+                return self._block(node.body, now)
+            case ast.Try() | ast.TryStar():
+                return self._try(node, now)
+            case ast.Match():
+                return self._match(node, now)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                self._events([node], now, owner=node.name)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda()):
+                self._events([node], now, owner=name)
+            case ast.Break() | ast.Continue() | ast.Raise() | ast.Return():
+                self._events([node], now)
+                if isinstance(node, ast.Break) and self._breaks:
+                    self._breaks[-1].append(set(now))
+                return None
+            case _:
+                self._events([node], now)
+        return now
+
+    def _try(self, node: ast.Try | ast.TryStar, now: set[str]) -> set[str] | None:
+        body = self._block(node.body, set(now))
+        ends = [self._block(node.orelse, body) if body is not None else None]
+        for handler in node.handlers:
+            inside = set(now)
+            if handler.type is not None:
+                self._events([handler.type], inside)
+            if handler.name:
+                inside.add(handler.name)
+                self.bound.add(handler.name)
+            end = self._block(handler.body, inside)
+            ends.append(None if end is None else end - ({handler.name} if handler.name else set()))
+        end = _both(ends)
+        last = self._block(node.finalbody, set(now))
+        return None if end is None or last is None else end | last
+
+    def _match(self, node: ast.Match, now: set[str]) -> set[str] | None:
+        self._events([node.subject], now)
+        ends: list[set[str] | None] = []
+        whole = False
+        for case in node.cases:
+            inside = set(now)
+            self._events([case.pattern], inside)
+            if case.guard is not None:
+                self._events([case.guard], inside)
+            ends.append(self._block(case.body, inside))
+            whole = whole or (case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None)
+        return _both(ends if whole else [*ends, set(now)])
+
+
+def _both(ends: list[set[str] | None]) -> set[str] | None:
+    alive = [end for end in ends if end is not None]
+    return set.intersection(*alive) if alive else None
