@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from mlrun_jupyter.backends.runs.sql import SqlRunStore
 
+from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.backends.trackers.mlflow import MlflowTracker
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata
