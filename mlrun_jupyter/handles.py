@@ -35,7 +35,8 @@ class RunObject:
 
     def refresh(self) -> Run:
         """The record as it is now."""
-        if not self._run.terminal:
+        # a run that is over changes no more, except that the tracker says later where it has it
+        if not (self._run.terminal and self._run.tracking):
             self._run = self._session.store.get_run(self._run.uid)
         return self._run
 
