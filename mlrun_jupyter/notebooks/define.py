@@ -1,0 +1,109 @@
+"""From an executed cell to a function version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlrun_jupyter.errors import DefinitionError, NameInvalidError
+from mlrun_jupyter.model.canonical import normal_source
+from mlrun_jupyter.model.function import Code, CodeCell, Function, Input, Origin, declare_input, declare_outputs
+from mlrun_jupyter.model.names import check_label
+from mlrun_jupyter.model.parameters import BASIC, Parameter, declare
+from mlrun_jupyter.notebooks.bundle import find_local_modules
+from mlrun_jupyter.notebooks.cells import Cell
+from mlrun_jupyter.notebooks.closure import Closure, analyse, require
+
+PutBlob = Callable[[bytes], str]
+
+
+def define_cell(
+    name: str,
+    body: str,
+    *,
+    project: str,
+    cells: Sequence[Cell],
+    put_blob: PutBlob,
+    folder: Path,
+    parameters: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    returns: str = "",
+    captured: Mapping[str, str] | None = None,
+    produced: Mapping[str, str] | None = None,
+    values: Mapping[str, object] | None = None,
+    cell: int = 0,
+    origin: Origin | None = None,
+    **options: Any,
+) -> tuple[Function, dict[str, str]]:
+    """The version that a ``%%mlrun`` cell defines.
+
+    :param body: the cell without its first line.
+    :param cells: the cells that were executed before it.
+    :param put_blob: stores a bundled file and returns its digest.
+    :param parameters: declarations ``name[:type][=default]``.
+    :param inputs: declarations ``name[:type][=path or URI]``.
+    :param captured: names whose values were stored as artifacts, with their URIs; they become inputs.
+    :param produced: names in the notebook that hold outputs of earlier runs, with the URIs of these; those that the body
+        uses become inputs, so that lineage is known.
+    :returns: the function, and the inputs of this run that the analysis added, by name.
+    :raises CellSyntaxError: when the body does not parse.
+    :raises CaptureError: when it needs what cannot be taken along.
+    """
+    label = check_label(name, "function")
+    declared = [declare(text) for text in parameters]
+    given = [declare_input(text) for text in inputs]
+    outputs = declare_outputs(returns)
+    if not body.strip():
+        raise DefinitionError(f"the cell of {label!r} is empty", next_step="write its code below the %%mlrun line")
+    _distinct(label, declared, given)
+    captured = dict(captured or {})
+    known = [*(p.name for p in declared), *(i.name for i in given), *captured]
+    produced = {key: uri for key, uri in (produced or {}).items() if key not in known}
+    closure = require(
+        analyse(
+            body, cells=cells, declared=known, produced=list(produced), values=values, body_cell=cell,
+            returns=[output.name for output in outputs],
+        ),
+        label,
+    )  # fmt: skip
+    wired = {key: produced[key] for key in closure.outputs}
+    given.extend(Input(name=key, default=uri) for key, uri in captured.items())
+    # the version names the artifact without its tree, so that it stays the same when that is made anew
+    given.extend(Input(name=key, default=uri.partition("@")[0]) for key, uri in wired.items())
+    files = {path: put_blob(file.read_bytes()) for path, file in find_local_modules(closure.packages, folder).items()}
+    function = Function(
+        name=label, project=project, code=code_of(closure, body), parameters=tuple(_known_types(declared, closure)),
+        inputs=tuple(given), returns=outputs, files=files, packages=tuple(sorted(closure.packages)), origin=origin or Origin(),
+        **options,
+    )  # fmt: skip
+    return function, wired
+
+
+def code_of(closure: Closure, body: str) -> Code:
+    """Closure pieces as cells of their own, so that the hash does not depend on which notebook cell they came from."""
+    pieces = [CodeCell(normal_source(piece.source), "closure") for piece in closure.pieces]
+    return Code(cells=(*pieces, CodeCell(normal_source(body), "body")))
+
+
+def _distinct(label: str, declared: Sequence[Parameter], given: Sequence[Input]) -> None:
+    names = [*(p.name for p in declared), *(i.name for i in given)]
+    for name in names:
+        if names.count(name) > 1:
+            raise NameInvalidError(f"{label!r} declares {name!r} twice", next_step="give parameters and inputs names of their own")
+        if name == "context":
+            raise NameInvalidError(
+                f"{label!r} declares {name!r}, which is the run's context", next_step="choose another name for it"
+            )
+
+
+def _known_types(declared: Sequence[Parameter], closure: Closure) -> list[Parameter]:
+    provided = {name for piece in closure.pieces for name in piece.names}
+    for parameter in declared:
+        if parameter.type and parameter.type not in BASIC and parameter.type.partition(".")[0] not in provided:
+            raise DefinitionError(
+                f"parameter {parameter.name!r} has the unknown type {parameter.type!r}",
+                why=f"types are {', '.join(BASIC)}, or a class that the cell uses",
+                next_step=f"use one of these, or mention {parameter.type} in the cell so that it is taken along",
+            )
+    return list(declared)
