@@ -126,7 +126,9 @@ def _statement(found: History, node: ast.stmt, place: Place, cell: Cell, prepare
         found.changes.setdefault(event.name, []).append(
             Change(place, cell, event.line, how, event.deep, event.lazy, owner if event.lazy else "")
         )
-    for name, other, deep, made in links(node):
+    # what a function does with names of its own is looked at below
+    apart = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    for name, other, deep, made in () if apart else links(node):
         found.links.setdefault(other, []).append(Link(name, place, deep, made))
     lazily = {event.name for event in events if event.what == "read" and event.lazy}
     for name, line in _indirect(node, lazily - direct):

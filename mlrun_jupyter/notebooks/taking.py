@@ -1,0 +1,190 @@
+"""Decides name by name whether its definition can be taken along. See :mod:`mlrun_jupyter.notebooks.closure`."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
+
+from mlrun_jupyter.notebooks import constants, scope
+from mlrun_jupyter.notebooks.bindings import Binding, Change, Place, guarded_import, held, history
+from mlrun_jupyter.notebooks.cells import Cell
+from mlrun_jupyter.notebooks.closure import GIVE, Piece, Problem, imports, is_builtin
+
+_OPENED = ("open", "connect", "engine", "session", "client", "cursor", "socket", "popen", "connection", "lock", "executor", "pool")
+_SIMPLE = (bool, int, float, str)
+
+
+class Taking:
+    """The state of one analysis."""
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        flow: scope.Flow,
+        provided: frozenset[str],
+        produced: frozenset[str],
+        values: Mapping[str, object] | None,
+        body_cell: int,
+    ) -> None:
+        self.history = history(cells)
+        self.problems: dict[str, Problem] = {}
+        self.outputs: set[str] = set()
+        self._flow = flow
+        self._provided = provided
+        self._produced = produced
+        self._values = values
+        self._live: Mapping[str, object] = values if values is not None else {}
+        self._body_cell = body_cell
+        self._taken: dict[Place, dict[str, Binding]] = {}
+        self._seen: dict[str, frozenset[str]] = {}
+        self._final: dict[str, Binding | None] = {}
+
+    def need(self, name: str, cell: int, line: int, skip: frozenset[str], *, soft: bool = False) -> None:
+        """Take the definition of a name along, and all that it needs, or note why not.
+
+        :param skip: names that the body has bound itself by then, so that what is read later need not be taken.
+        """
+        known = self._seen.get(name)
+        if name in self._provided or (known is not None and known <= skip):
+            return
+        self._seen[name] = skip if known is None else known & skip
+        binding = self.final(name)
+        if self._is_output(name, binding):
+            self.outputs.add(name)
+        elif name in self.problems:
+            return
+        elif binding is None:
+            self._absent(name, cell, line, soft)
+        elif (problem := self._problem(name, binding)) is not None:
+            self.problems[name] = problem
+        else:
+            self._take(name, binding, self._seen[name])
+
+    def _take(self, name: str, binding: Binding, skip: frozenset[str]) -> None:
+        self._taken.setdefault(binding.place, {})[name] = binding
+        for other in self._siblings(binding):
+            self._taken.setdefault(other.place, {})[name] = other
+        for event in self._events(binding):
+            if event.what != "read":
+                continue
+            line = event.line
+            if event.lazy and (event.name in skip or event.name == name):
+                continue
+            if not event.lazy and (problem := self._outdated(name, binding, event)) is not None:
+                self.problems[name] = problem
+                return
+            self.need(event.name, binding.cell.number, line, skip if event.lazy else frozenset(), soft=event.soft)
+
+    def _events(self, binding: Binding) -> list[scope.Event]:
+        if binding.kind == "import" and not isinstance(binding.node, ast.Try):
+            return []
+        if binding.kind == "constant" and isinstance(binding.node, ast.Assign) and binding.value is not None:
+            return scope.scan(binding.value)
+        events = scope.scan(binding.node)
+        if binding.kind == "import":
+            own = scope.binds(binding.node)
+            return [event for event in events if event.name not in own]
+        if self.history.futures and binding.kind == "def":
+            # annotations are not evaluated; a reader of them evaluates them later
+            eager = {id(event) for event in events}
+            return [event for event in events if id(event) in eager]
+        return events
+
+    def _siblings(self, binding: Binding) -> Iterator[Binding]:
+        """``import a.b`` beside ``import a.c``: both make the ``a`` that the body uses."""
+        if not (isinstance(binding.node, ast.Import) and binding.alias is not None and binding.alias.asname is None):
+            return
+        for other in reversed(self.history.bindings.get(binding.name, [])):
+            if not (isinstance(other.node, ast.Import) and other.alias is not None and other.alias.asname is None):
+                return
+            if other.alias.name != binding.alias.name:
+                yield other
+
+    # which definition counts
+
+    def final(self, name: str) -> Binding | None:
+        """The definition that made what the name stands for now."""
+        if name not in self._final:
+            self._final[name] = None
+            self._final[name] = self._find(name)
+        return self._final[name]
+
+    def _find(self, name: str) -> Binding | None:
+        found = self.history.bindings.get(name, [])
+        last = found[-1] if found else None
+        for star in reversed(self.history.stars):
+            if not star.cell.ok or (last is not None and star.place < last.place):
+                continue
+            assert isinstance(star.node, ast.ImportFrom)
+            module = "." * star.node.level + (star.node.module or "")
+            exported = self._exports(module, name)
+            if exported:
+                return Binding(name, "import", star.place, star.cell, star.node, star.prepared, alias=ast.alias(name))
+            if exported is None and not is_builtin(name) and not self._own(name, last):
+                return Binding(name, "star", star.place, star.cell, star.node, star.prepared)
+        if last is None:
+            return None
+        self._final[name] = last
+        for former in reversed(found[:-1]):
+            if former.kind != last.kind or ast.dump(former.node) != ast.dump(last.node):
+                break
+            if last.kind not in ("import", "def", "class") and not (last.value is not None and self.fixed(last.value)):
+                break
+            if any(not change.lazy and former.place <= change.place <= last.place for change in self.history.changes.get(name, ())):
+                break
+            reads = [event.name for event in self._events(former) if event.what == "read" and not event.lazy]
+            if any((other := self.final(read)) is not None and other.place >= former.place for read in reads if read != name):
+                break
+            last = former
+        return last
+
+    def _own(self, name: str, last: Binding | None) -> bool:
+        """Whether the live object shows that a later star import did not replace the definition."""
+        if last is None or name not in self._live:
+            return False
+        live = self._live[name]
+        plain, value = constants.literal(last.value) if last.value is not None else (False, None)
+        return (plain and constants.same(value, live)) or getattr(live, "__module__", "") == "__main__"
+
+    def _exports(self, module: str, name: str) -> bool | None:
+        loaded = sys.modules.get(module)
+        if loaded is None and module.split(".")[0] in sys.stdlib_module_names:
+            try:
+                loaded = importlib.import_module(module)
+            except ImportError:
+                return None
+        if loaded is not None:
+            public = getattr(loaded, "__all__", None)
+            return hasattr(loaded, name) and (name in public if public is not None else not name.startswith("_"))
+        origin = getattr(self._live.get(name), "__module__", None) or ""
+        if origin and (origin == module or origin.startswith(module.split(".")[0] + ".")):
+            return True
+        return None
+
+    def qualify(self, name: str) -> str | None:
+        """The full name of what a name was imported as."""
+        binding = self.final(name)
+        if binding is None:
+            return f"builtins.{name}" if is_builtin(name) and name not in self._provided else None
+        if binding.kind != "import":
+            return None
+        if binding.alias is None:
+            return name
+        if isinstance(binding.node, ast.ImportFrom):
+            return f"{binding.node.module}.{binding.alias.name}"
+        return binding.alias.name if binding.alias.asname else name
+
+    def fixed(self, value: ast.expr) -> bool:
+        return constants.fixed(value, self.qualify, self._fixed)
+
+    def _fixed(self, name: str) -> bool:
+        binding = self.final(name)
+        if binding is None:
+            return is_builtin(name)
+        if binding.value is not None and binding.kind == "constant":
+            return not any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(binding.value)) and self.fixed(binding.value)
+        return binding.kind == "import"
