@@ -9,7 +9,12 @@ from typing import Any
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunConflictError, MLRunInvalidArgumentError, MLRunNotFoundError, NoProjectError
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunNotFoundError,
+    NoProjectError,
+)
 from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml

@@ -296,9 +296,7 @@ def _indirect(node: ast.stmt, wanted: set[str]) -> Iterator[tuple[str, int]]:
     changed: dict[str, tuple[int, bool]] = {}
     for inner in ast.walk(node):
         name = ""
-        if isinstance(inner, ast.Attribute) and inner.attr in scope.MUTATORS:
-            name, depth, _ = scope.root(inner)
-        elif isinstance(inner, ast.Attribute | ast.Subscript) and not isinstance(inner.ctx, ast.Load):
+        if (isinstance(inner, ast.Attribute) and inner.attr in scope.MUTATORS) or (isinstance(inner, ast.Attribute | ast.Subscript) and not isinstance(inner.ctx, ast.Load)):
             name, depth, _ = scope.root(inner)
         elif isinstance(inner, ast.AugAssign) and isinstance(inner.target, ast.Name):
             name, depth = inner.target.id, 1

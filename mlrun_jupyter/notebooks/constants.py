@@ -8,20 +8,13 @@ from typing import Any
 
 # builtins whose call depends on its arguments alone
 BUILTINS = frozenset(
-    "set frozenset tuple list dict range int float str bool complex bytes bytearray len abs round min max sum sorted slice "
-    "object Exception property staticmethod classmethod".split()
+    ["set", "frozenset", "tuple", "list", "dict", "range", "int", "float", "str", "bool", "complex", "bytes", "bytearray", "len", "abs", "round", "min", "max", "sum", "sorted", "slice", "object", "Exception", "property", "staticmethod", "classmethod"]
 )
 CALLS = frozenset(
-    "pathlib.Path pathlib.PurePath pathlib.PosixPath pathlib.PurePosixPath re.compile re.escape datetime.datetime datetime.date "
-    "datetime.time datetime.timedelta datetime.timezone datetime.datetime.strptime datetime.datetime.fromisoformat "
-    "datetime.datetime.combine datetime.date.fromisoformat datetime.date.fromordinal decimal.Decimal fractions.Fraction "
-    "collections.namedtuple collections.OrderedDict collections.defaultdict collections.Counter collections.deque "
-    "functools.partial typing.TypeVar typing.ParamSpec typing.NewType typing.NamedTuple typing.TypedDict enum.Enum enum.IntEnum "
-    "enum.StrEnum enum.Flag enum.IntFlag operator.itemgetter operator.attrgetter operator.methodcaller logging.getLogger "
-    "types.SimpleNamespace types.MappingProxyType string.Template uuid.UUID zoneinfo.ZoneInfo".split()
+    ["pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath", "re.compile", "re.escape", "datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone", "datetime.datetime.strptime", "datetime.datetime.fromisoformat", "datetime.datetime.combine", "datetime.date.fromisoformat", "datetime.date.fromordinal", "decimal.Decimal", "fractions.Fraction", "collections.namedtuple", "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "collections.deque", "functools.partial", "typing.TypeVar", "typing.ParamSpec", "typing.NewType", "typing.NamedTuple", "typing.TypedDict", "enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag", "operator.itemgetter", "operator.attrgetter", "operator.methodcaller", "logging.getLogger", "types.SimpleNamespace", "types.MappingProxyType", "string.Template", "uuid.UUID", "zoneinfo.ZoneInfo"]
 )
-_TEXT = frozenset("split rsplit join format strip lstrip rstrip lower upper title replace splitlines encode casefold".split())
-_IMMUTABLE = frozenset("int float str bool complex bytes len abs round range frozenset".split())
+_TEXT = frozenset(["split", "rsplit", "join", "format", "strip", "lstrip", "rstrip", "lower", "upper", "title", "replace", "splitlines", "encode", "casefold"])
+_IMMUTABLE = frozenset(["int", "float", "str", "bool", "complex", "bytes", "len", "abs", "round", "range", "frozenset"])
 _FIXED = tuple(name for name in CALLS if name.split(".")[0] in ("pathlib", "re", "datetime", "decimal", "fractions", "uuid", "operator", "zoneinfo", "typing"))  # fmt: skip
 
 Qualify = Callable[[str], str | None]

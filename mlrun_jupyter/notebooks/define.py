@@ -8,7 +8,15 @@ from typing import Any
 
 from mlrun_jupyter.errors import DefinitionError, NameInvalidError
 from mlrun_jupyter.model.canonical import normal_source
-from mlrun_jupyter.model.function import Code, CodeCell, Function, Input, Origin, declare_input, declare_outputs
+from mlrun_jupyter.model.function import (
+    Code,
+    CodeCell,
+    Function,
+    Input,
+    Origin,
+    declare_input,
+    declare_outputs,
+)
 from mlrun_jupyter.model.names import check_label
 from mlrun_jupyter.model.parameters import BASIC, Parameter, declare
 from mlrun_jupyter.notebooks.bundle import find_local_modules
@@ -62,7 +70,7 @@ def define_cell(
     produced = {key: uri for key, uri in (produced or {}).items() if key not in known}
     closure = require(
         analyse(
-            body, cells=cells, declared=known, produced=list(produced), values=values, body_cell=cell,
+            _with_types(body, declared), cells=cells, declared=known, produced=list(produced), values=values, body_cell=cell,
             returns=[output.name for output in outputs],
         ),
         label,
@@ -86,6 +94,12 @@ def code_of(closure: Closure, body: str) -> Code:
     return Code(cells=(*pieces, CodeCell(normal_source(body), "body")))
 
 
+def _with_types(body: str, declared: Sequence[Parameter]) -> str:
+    """The body with the classes of its parameters mentioned behind it, so that they are taken along."""
+    kinds = [p.type for p in declared if p.type and p.type not in BASIC]
+    return "\n".join([body.rstrip("\n"), *kinds]) if kinds else body
+
+
 def _distinct(label: str, declared: Sequence[Parameter], given: Sequence[Input]) -> None:
     names = [*(p.name for p in declared), *(i.name for i in given)]
     for name in names:
@@ -104,6 +118,6 @@ def _known_types(declared: Sequence[Parameter], closure: Closure) -> list[Parame
             raise DefinitionError(
                 f"parameter {parameter.name!r} has the unknown type {parameter.type!r}",
                 why=f"types are {', '.join(BASIC)}, or a class that the cell uses",
-                next_step=f"use one of these, or mention {parameter.type} in the cell so that it is taken along",
+                next_step="use one of these, or define the class in a cell before",
             )
     return list(declared)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 MUTATORS = frozenset(
-    "append extend update pop add insert remove clear setdefault sort reverse discard popitem appendleft extendleft popleft "
-    "rotate intersection_update difference_update symmetric_difference_update __setitem__ __delitem__ __iadd__ move_to_end".split()
+    ["append", "extend", "update", "pop", "add", "insert", "remove", "clear", "setdefault", "sort", "reverse", "discard", "popitem", "appendleft", "extendleft", "popleft", "rotate", "intersection_update", "difference_update", "symmetric_difference_update", "__setitem__", "__delitem__", "__iadd__", "move_to_end"]
 )
 _CHANGERS = frozenset({"setattr", "delattr", "shuffle", "heappush", "heappop", "heapify", "heapreplace", "heappushpop", "insort"})
 _FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

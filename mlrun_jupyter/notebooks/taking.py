@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from types import ModuleType
 
 from mlrun_jupyter.notebooks import constants, scope
-from mlrun_jupyter.notebooks.bindings import Binding, Change, Place, guarded_import, held, history
+from mlrun_jupyter.notebooks.bindings import Binding, Place, history
 from mlrun_jupyter.notebooks.cells import Cell
-from mlrun_jupyter.notebooks.closure import GIVE, Piece, Problem, imports, is_builtin
+from mlrun_jupyter.notebooks.closure import Problem, is_builtin
 
 _OPENED = ("open", "connect", "engine", "session", "client", "cursor", "socket", "popen", "connection", "lock", "executor", "pool")
 _SIMPLE = (bool, int, float, str)

@@ -159,3 +159,67 @@ def artifacts_text(rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> str:
 
 def artifacts_html(rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> str:
     return table_html(_artifact_rows(rows), _ARTIFACT_HEAD)
+
+
+class Table:
+    """Rows that show themselves as HTML and as text."""
+
+    def __init__(self, rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
+        self.rows = [list(row) for row in rows]
+        self.head = list(head)
+
+    def __repr__(self) -> str:
+        return table_text(self.rows, self.head)
+
+    def _repr_html_(self) -> str:
+        return table_html(self.rows, self.head)
+
+
+def functions_table(rows: Sequence[tuple[Function, tuple[str, ...]]]) -> Table:
+    """Versions of functions, newest first."""
+    return Table(
+        [
+            [
+                f.name, f.hash[:12], ", ".join(tags), f.created[:19].replace("T", " "), shown(", ".join(p.name for p in f.parameters), 40),
+                shown(", ".join(i.name for i in f.inputs), 30), shown(", ".join(o.name for o in f.returns), 30),
+                f"{f.origin.notebook} [{f.origin.cell}]" if f.origin.cell else f.origin.notebook,
+            ]
+            for f, tags in rows
+        ],
+        ("name", "hash", "tags", "created", "parameters", "inputs", "outputs", "from"),
+    )  # fmt: skip
+
+
+class Diff:
+    """What differs between two versions of a function, in code and in spec, as a unified diff."""
+
+    def __init__(self, one: Function, other: Function) -> None:
+        self.one, self.other = one, other
+
+    @staticmethod
+    def _lines(function: Function) -> list[str]:
+        import msgspec
+
+        from mlrun_jupyter.model.canonical import to_yaml
+        from mlrun_jupyter.model.function import Code, Origin
+
+        spec = msgspec.structs.replace(function, code=Code(handler=function.code.handler), origin=Origin(), created="", project="")
+        code = "\n\n".join(cell.source.rstrip("\n") for cell in function.code.cells)
+        return ["# spec", *to_yaml(spec).splitlines(), "", "# code", *code.splitlines()]
+
+    def lines(self) -> list[str]:
+        """The lines of the diff; none when the versions are the same."""
+        import difflib
+
+        names = [f"{function.name}@{function.hash[:12]}" for function in (self.one, self.other)]
+        return list(difflib.unified_diff(self._lines(self.one), self._lines(self.other), *names, lineterm=""))
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines()) or "the two are the same version"
+
+    def _repr_html_(self) -> str:
+        colours = {"+": "var(--jp-success-color1, #2e7d32)", "-": "var(--jp-error-color1, #d32f2f)", "@": "var(--jp-info-color1, #0288d1)"}
+        rows = [
+            f"<span style='color:{colours[line[0]]}'>{escape(line)}</span>" if line[:1] in colours else escape(line) for line in self.lines()
+        ]
+        return f"<pre style='line-height:1.35'>{chr(10).join(rows)}</pre>" if rows else "the two are the same version"

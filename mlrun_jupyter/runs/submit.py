@@ -11,7 +11,13 @@ from typing import Any
 
 import msgspec
 
-from mlrun_jupyter.errors import InputNotFoundError, MLRunError, MLRunInvalidArgumentError, StoreFullError, StoreReadOnlyError
+from mlrun_jupyter.errors import (
+    InputNotFoundError,
+    MLRunError,
+    MLRunInvalidArgumentError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
 from mlrun_jupyter.model import parameters as values
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.canonical import encode

@@ -1,0 +1,81 @@
+"""Reading magic lines."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any, NoReturn
+
+from mlrun_jupyter.errors import MLRunInvalidArgumentError, NameInvalidError
+
+
+class LineParser(argparse.ArgumentParser):
+    """An ``argparse`` parser that raises typed errors instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise MLRunInvalidArgumentError(f"{self.prog}: {message}", next_step=self.format_usage().strip())
+
+
+def split(line: str) -> list[str]:
+    """Words of a line, quotes obeyed.
+
+    :raises MLRunInvalidArgumentError: for a quote that is not closed.
+    """
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise MLRunInvalidArgumentError(
+            "the line cannot be read", why=str(error), next_step="close the quotes: --param text:str='two words'"
+        ) from error
+
+
+def pairs(words: list[str], what: str) -> dict[str, str]:
+    """``name=value`` words as a dict."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise NameInvalidError(f"{word!r} is no {what}", next_step=f"write {what}s as name=value")
+        found[name] = value
+    return found
+
+
+def cell_parser() -> LineParser:
+    """Options of ``%%mlrun``."""
+    parser = LineParser(prog="%%mlrun", add_help=False, allow_abbrev=False)
+    parser.add_argument("name")
+    parser.add_argument("--param", "-p", action="append", default=[], metavar="NAME[:TYPE][=DEFAULT]")
+    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME[:TYPE][=PATH|URI]")
+    parser.add_argument("--returns", "-r", default="", metavar="A,B:dataset,C:model")
+    parser.add_argument("--capture", "-c", action="append", default=[], metavar="NAME")
+    parser.add_argument("--tag", "-t", default="")
+    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--description", default="")
+    parser.add_argument("--executor", default="")
+    parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    parser.add_argument("--retries", type=int, default=0)
+    parser.add_argument("--background", "-b", action="store_true")
+    parser.add_argument("--no-run", action="store_true", help="define the function only")
+    return parser
+
+
+def run_parser() -> LineParser:
+    """Options of ``%mlrun run``."""
+    parser = LineParser(prog="%mlrun run", add_help=False, allow_abbrev=False)
+    parser.add_argument("function")
+    parser.add_argument("params", nargs="*", metavar="NAME=VALUE")
+    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME=PATH|URI")
+    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--executor", default="")
+    parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    parser.add_argument("--retries", type=int, default=None)
+    parser.add_argument("--background", "-b", action="store_true")
+    return parser
+
+
+def typed(function: Any, words: dict[str, str]) -> dict[str, Any]:
+    """Texts as values of the function's declared parameters; texts of unknown names are left for the check to refuse."""
+    from mlrun_jupyter.model.parameters import Parameter, read_text
+
+    declared = {parameter.name: parameter for parameter in function.parameters}
+    return {name: read_text(declared.get(name, Parameter(name)), text) for name, text in words.items()}
