@@ -437,7 +437,8 @@ def code_to_function(
 
     active = session()
     record, folder = function_from(
-        filename, name=name, project=_project_name(project), handler=handler, kind=kind, image=image, home=active.home,
+        filename, name=name, project=_project_name(project), handler=handler, kind=kind, image=image,
+        put_blob=lambda data: blobs.put(active.home, data),
         description=description, requirements=tuple(requirements), labels=dict(labels or {}), folder=Path(context), **options,
     )  # fmt: skip
     made = FunctionObject(active, record, folder=folder)
