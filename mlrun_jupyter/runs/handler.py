@@ -95,7 +95,7 @@ def bind(context: Context, target: Callable[..., Any], used: Mapping[str, Any]) 
             continue
         if name == "context":
             arguments[name] = context
-        elif name in context.parameters and not (name in context._inputs and context.parameters[name] is None):
+        elif name in context.parameters and not (name in context._inputs and (context.parameters[name] is None or not context.in_run)):
             value = context.parameters[name]
             if isinstance(value, str) and value.startswith("secret://"):
                 value = context.get_secret(value.removeprefix("secret://"))

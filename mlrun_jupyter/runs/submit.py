@@ -58,6 +58,10 @@ def submit(
     folder = (workdir or Path.cwd()).absolute()
     bound = values.bind(function.parameters, params or {}, function=function.name, open_ended=function.open_ended)
     located = _inputs(function, inputs or {}, bind_input, folder)
+    for one in located:
+        # an argument that may be either: the input that was given wins over a mere default
+        if one.name in bound and one.name not in (params or {}):
+            del bound[one.name]
     run_name = check_label(name or default_name(function), "run")
     starter = EXECUTORS.load(executor or settings.executor)()
     for key in labels or {}:
