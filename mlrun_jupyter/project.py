@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.errors import (
     MLRunConflictError,
     MLRunInvalidArgumentError,

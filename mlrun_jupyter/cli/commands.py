@@ -423,9 +423,9 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        click.echo(f"home          {found['home']}\nstore         {found['store']}\ntracking_uri  {found['tracking_uri']}")
+        click.echo(f"home            {found['home']}\nstore           {found['store']}\ntracking_uri    {found['tracking_uri']}")
         for name, version in found["versions"].items():
-            click.echo(f"{name:<14}{version}")
+            click.echo(f"{name:<16}{version}")
         for problem in found["problems"]:
             click.echo(f"✘ {problem['what']}\n  cause: {problem['why']}\n  next:  {problem['next']}")
         if not found["problems"]:
