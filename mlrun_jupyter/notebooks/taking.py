@@ -7,13 +7,10 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlrun_jupyter.notebooks import constants, scope
+from mlrun_jupyter.notebooks import constants, judgement, scope
 from mlrun_jupyter.notebooks.bindings import Binding, Place, history
 from mlrun_jupyter.notebooks.cells import Cell
-from mlrun_jupyter.notebooks.closure import Problem, is_builtin
-
-_OPENED = ("open", "connect", "engine", "session", "client", "cursor", "socket", "popen", "connection", "lock", "executor", "pool")
-_SIMPLE = (bool, int, float, str)
+from mlrun_jupyter.notebooks.closure import Piece, Problem, imports, is_builtin
 
 
 class Taking:
@@ -34,9 +31,8 @@ class Taking:
         self._flow = flow
         self._provided = provided
         self._produced = produced
-        self._values = values
-        self._live: Mapping[str, object] = values if values is not None else {}
-        self._body_cell = body_cell
+        self.watched = values is not None
+        self.live: Mapping[str, object] = values if values is not None else {}
         self._taken: dict[Place, dict[str, Binding]] = {}
         self._seen: dict[str, frozenset[str]] = {}
         self._final: dict[str, Binding | None] = {}
@@ -56,8 +52,10 @@ class Taking:
         elif name in self.problems:
             return
         elif binding is None:
-            self._absent(name, cell, line, soft)
-        elif (problem := self._problem(name, binding)) is not None:
+            missing = None if soft else judgement.absent(self, name, cell, line)
+            if missing is not None:
+                self.problems[name] = missing
+        elif (problem := judgement.problem(self, name, binding)) is not None:
             self.problems[name] = problem
         else:
             self._take(name, binding, self._seen[name])
@@ -72,7 +70,7 @@ class Taking:
             line = event.line
             if event.lazy and (event.name in skip or event.name == name):
                 continue
-            if not event.lazy and (problem := self._outdated(name, binding, event)) is not None:
+            if not event.lazy and (problem := judgement.outdated(self, name, binding, event)) is not None:
                 self.problems[name] = problem
                 return
             self.need(event.name, binding.cell.number, line, skip if event.lazy else frozenset(), soft=event.soft)
@@ -142,9 +140,9 @@ class Taking:
 
     def _own(self, name: str, last: Binding | None) -> bool:
         """Whether the live object shows that a later star import did not replace the definition."""
-        if last is None or name not in self._live:
+        if last is None or name not in self.live:
             return False
-        live = self._live[name]
+        live = self.live[name]
         plain, value = constants.literal(last.value) if last.value is not None else (False, None)
         return (plain and constants.same(value, live)) or getattr(live, "__module__", "") == "__main__"
 
@@ -158,7 +156,7 @@ class Taking:
         if loaded is not None:
             public = getattr(loaded, "__all__", None)
             return hasattr(loaded, name) and (name in public if public is not None else not name.startswith("_"))
-        origin = getattr(self._live.get(name), "__module__", None) or ""
+        origin = getattr(self.live.get(name), "__module__", None) or ""
         if origin and (origin == module or origin.startswith(module.split(".")[0] + ".")):
             return True
         return None
@@ -186,3 +184,69 @@ class Taking:
         if binding.value is not None and binding.kind == "constant":
             return not any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(binding.value)) and self.fixed(binding.value)
         return binding.kind == "import"
+
+    def _is_output(self, name: str, binding: Binding | None) -> bool:
+        """Whether an earlier run made what the name stands for now."""
+        if name not in self._produced:
+            return False
+        if binding is None or self.watched:
+            # who watches the notebook says only what still holds
+            return True
+        made = [place for place, head in self.history.produced if name in head]
+        return bool(made) and made[-1] > binding.place
+
+    # what was taken
+
+    def pieces(self) -> Iterator[Piece]:
+        """The statements to execute, in the order of the notebook."""
+        if self._taken or self.history.futures:
+            for future in self.history.futures:
+                yield Piece((future.name,), source_of(future), future.cell.number, future.line, "import")
+        for place in sorted(self._taken):
+            taken = self._taken[place]
+            first = next(iter(taken.values()))
+            if first.kind == "import" and not isinstance(first.node, ast.Try):
+                aliases = [one.alias for one in taken.values() if one.alias is not None]
+                yield Piece(tuple(sorted(taken)), _import(first.node, aliases), first.cell.number, first.line, "import")
+            elif first.kind == "constant" and _unpacks(first.node):
+                for name, one in sorted(taken.items()):
+                    text = ast.get_source_segment(one.prepared.text, one.value) if one.value is not None else None
+                    yield Piece((name,), f"{name} = {text}", one.cell.number, one.line, "constant")
+            else:
+                yield Piece(tuple(sorted(taken)), source_of(first), first.cell.number, first.line, first.kind)
+
+    def packages(self, body: ast.Module) -> tuple[str, ...]:
+        """Top-level modules that the body and the pieces import."""
+        found = imports(body)
+        for taken in self._taken.values():
+            for binding in taken.values():
+                if isinstance(binding.node, ast.Import) and binding.alias is not None:
+                    found.add(binding.alias.name.partition(".")[0])
+                else:
+                    found |= imports(binding.node)
+        return tuple(sorted(found))
+
+
+def _unpacks(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(target, ast.Tuple | ast.List) for target in node.targets)
+
+
+def _import(node: ast.stmt, aliases: list[ast.alias]) -> str:
+    """The import of these names alone."""
+    if isinstance(node, ast.ImportFrom):
+        return ast.unparse(ast.ImportFrom(module=node.module, names=aliases, level=node.level))
+    return "\n".join(ast.unparse(ast.Import(names=[alias])) for alias in aliases)
+
+
+def source_of(binding: Binding) -> str:
+    """The text of a statement as its author wrote it, decorators included."""
+    node, prepared = binding.node, binding.prepared
+    raw, text = prepared.raw.split("\n"), prepared.text.split("\n")
+    first, last = binding.line - 1, (node.end_lineno or node.lineno) - 1
+    lines = raw[first : last + 1]
+    if raw[last] == text[last] and node.end_col_offset is not None:
+        lines[-1] = raw[last].encode()[: node.end_col_offset].decode()
+    if first == node.lineno - 1 and raw[first] == text[first]:
+        # offsets count bytes of UTF-8
+        lines[0] = lines[0].encode()[node.col_offset :].decode()
+    return "\n".join(lines)
