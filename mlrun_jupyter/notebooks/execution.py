@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellExecutionComplete
 from papermill.clientwrap import PapermillNotebookClient
 
@@ -28,6 +29,9 @@ class Observer(Protocol):
     def kernel_started(self, manager: Any) -> None: ...
 
     def cell_started(self, index: int, of: int) -> None: ...
+
+    def cell_failed(self, index: int, error: dict[str, Any]) -> None:
+        """A cell raised; ``error`` has ``ename``, ``evalue`` and ``traceback``."""
 
     def before_output(self) -> None:
         """Called ahead of each message, so that what the cell said elsewhere (a secret's name) is known."""
@@ -67,9 +71,7 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
         self.observer.kernel_started(self.km)
         return await super().async_start_new_kernel_client()
 
-    from jupyter_core.utils import run_sync as _run_sync
-
-    start_new_kernel_client = _run_sync(async_start_new_kernel_client)
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
     def papermill_execute_cells(self) -> None:
         cells = [index for index, cell in enumerate(self.nb.cells) if cell.cell_type == "code"]
@@ -91,7 +93,7 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
             if code:
                 journal.cell_done(cell_index, ok=ok, count=cell.get("execution_count"))
 
-    execute_cell = _run_sync(async_execute_cell)
+    execute_cell = run_sync(async_execute_cell)
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Write to the journal. Outputs are not kept in the notebook as well: the executed notebook is made from the
@@ -124,6 +126,7 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
             if kind == "error":
                 # what failed is always worth keeping, however loud the cell was
                 journal.write("output", cell=cell_index, output=output)
+                self.observer.cell_failed(cell_index, content)
             else:
                 journal.output(
                     "output", cell=cell_index, size=_size(content["data"]), output=output,

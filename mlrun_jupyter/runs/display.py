@@ -212,7 +212,7 @@ class Diff:
         import difflib
 
         names = [f"{function.name}@{function.hash[:12]}" for function in (self.one, self.other)]
-        return list(difflib.unified_diff(self._lines(self.one), self._lines(self.other), *names, lineterm=""))
+        return list(difflib.unified_diff(self._lines(self.one), self._lines(self.other), names[0], names[1], lineterm=""))
 
     def __repr__(self) -> str:
         return "\n".join(self.lines()) or "the two are the same version"

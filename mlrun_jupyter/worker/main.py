@@ -136,6 +136,7 @@ class Worker:
     def _attempts(self) -> tuple[str, str, str]:
         for attempt in range(1, self.order.retries + 2):
             self.journal.new_attempt(attempt)
+            self._error = None
             self._update(attempt=attempt, results={}, error="")
             state, cause, error = self._start_and_execute(attempt)
             if state != states.ERROR or self.stop_reason or attempt > self.order.retries:
@@ -224,15 +225,15 @@ class Worker:
     def _failed(self, failure: Any) -> tuple[str, str, str]:
         if self.stop_reason:
             return self._stopped()
-        name, value = str(failure.ename), str(failure.evalue)
+        index, found = self._error or (-1, {"ename": type(failure).__name__, "evalue": str(failure), "traceback": []})
         role = ""
-        if self._notebook is not None and 0 <= failure.cell_index < len(self._notebook.cells):
-            role = build.role_of(self._notebook.cells[failure.cell_index])
-        lines = [line for line in value.strip().splitlines() if line.strip()]
-        summary = f"{name}: {lines[0] if lines else ''}".rstrip(": ")
-        where = "" if role in ("body", "") else f" (in the {role} cell)"
-        text = "\n".join(failure.traceback or [value])
-        return states.ERROR, self.redact(summary + where), self.redact(_plain(text))[-20_000:]
+        if self._notebook is not None and 0 <= index < len(self._notebook.cells):
+            role = build.role_of(self._notebook.cells[index])
+        lines = [line for line in _plain(str(found["evalue"])).strip().splitlines() if line.strip()]
+        summary = f"{found['ename']}: {lines[0] if lines else ''}".rstrip(": ")
+        where = "" if role in ("body", "outputs", "") else f" (in the {role} cell)"
+        text = _plain("\n".join(found.get("traceback") or [str(found["evalue"])]))
+        return states.ERROR, self.redact(summary + where), self.redact(text)[-20_000:]
 
     def _died(self) -> tuple[str, str, str]:
         if self.stop_reason:
@@ -294,6 +295,11 @@ class Worker:
 
     def cell_started(self, index: int, of: int) -> None:
         self._progress = Progress(index, of)
+
+    _error: tuple[int, dict[str, Any]] | None = None
+
+    def cell_failed(self, index: int, error: dict[str, Any]) -> None:
+        self._error = (index, error)
 
     def before_output(self) -> None:
         # a secret that was just fetched must be masked in the very next message
