@@ -19,7 +19,7 @@ from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
 
 if TYPE_CHECKING:
-    from mlrun_jupyter.project import Session
+    from mlrun_jupyter.session import Session
 
 
 class RunObject:
@@ -273,7 +273,7 @@ class FunctionObject:
     def save(self, tag: str = "", versioned: bool = True) -> str:
         """Store the version under ``latest`` and the tag; returns its URI."""
         self._session.store.put_function(self.record, [t for t in ("latest", tag) if t])
-        return self.uri
+        return str(self.uri)
 
     def export(self, target: str | Path = "", format: str = "") -> Path:
         """Write the version as YAML, JSON, or a notebook that bare papermill runs (by the file's suffix)."""

@@ -412,10 +412,10 @@ def delete_project(name: str, deletion_strategy: str = "restricted") -> None:
 
 def _project_name(project: str = "") -> str:
     if project:
-        return get_or_create_project(project).name
+        return str(get_or_create_project(project).name)
     current = get_current_project()
     assert current is not None
-    return current.name
+    return str(current.name)
 
 
 def _function(active: Session, text: str, project: str) -> FunctionObject:

@@ -242,7 +242,7 @@ class DataItem:
         return self._restored(frame) if module is pd else frame
 
     def _lines(self) -> bool:
-        return self.get(1) == b"{"
+        return bool(self.get(1) == b"{")
 
     def _restored(self, frame: Any) -> Any:
         arguments = self.meta.packing.arguments if self.meta is not None else {}

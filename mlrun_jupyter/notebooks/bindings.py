@@ -36,8 +36,8 @@ class Binding:
 
     @property
     def line(self) -> int:
-        decorators = getattr(self.node, "decorator_list", [])
-        return min([self.node.lineno, *(one.lineno for one in decorators)])
+        decorators: list[ast.expr] = getattr(self.node, "decorator_list", [])
+        return min([int(getattr(self.node, "lineno", 1)), *(one.lineno for one in decorators)])
 
 
 @dataclass(frozen=True)
@@ -253,8 +253,8 @@ def _pairs(target: ast.expr, value: ast.expr, deep: bool, part: bool = False) ->
     unpacked = isinstance(target, ast.Tuple | ast.List)
     for name in names:
         if name and not (inside and name in ("self", "cls")):
-            for other, held, made in _sources(value, False):
-                yield name, other, (deep or inside or held) and not (part or unpacked), made
+            for source, held, made in _sources(value, False):
+                yield name, source, (deep or inside or held) and not (part or unpacked), made
 
 
 def _sources(node: ast.AST, deep: bool) -> Iterator[tuple[str, bool, bool]]:

@@ -114,7 +114,7 @@ def fixed(node: ast.AST, qualify: Qualify, known: Callable[[str], bool]) -> bool
 def literal(node: ast.AST) -> tuple[bool, Any]:
     """Whether an expression is a plain literal, and its value."""
     try:
-        return True, ast.literal_eval(node)  # type: ignore[arg-type]
+        return True, ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False, None
 

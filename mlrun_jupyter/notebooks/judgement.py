@@ -91,7 +91,7 @@ def _as_written(taking: Taking, name: str, binding: Binding) -> bool:
     if name not in taking.live:
         return False
     if binding.kind == "import":
-        return type(taking.live[name]).__name__ == "module" and taking.live[name].__name__ in (binding.alias.name if binding.alias else "",)
+        return type(taking.live[name]).__name__ == "module" and getattr(taking.live[name], "__name__", "") in (binding.alias.name if binding.alias else "",)
     if binding.value is None:
         return False
     plain, value = constants.literal(binding.value)

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 MUTATORS = frozenset(
     ["append", "extend", "update", "pop", "add", "insert", "remove", "clear", "setdefault", "sort", "reverse", "discard", "popitem", "appendleft", "extendleft", "popleft", "rotate", "intersection_update", "difference_update", "symmetric_difference_update", "__setitem__", "__delitem__", "__iadd__", "move_to_end"]
@@ -60,7 +60,7 @@ def root(node: ast.AST) -> tuple[str, int, bool]:
             node, depth = node.value, depth + 1
         elif isinstance(node, ast.Call):
             inner = isinstance(node.func, ast.Name) and node.func.id in ("globals", "vars", "type") and node.args
-            node, depth, called = (node.args[0] if inner else node.func), depth + 1, True  # type: ignore[attr-defined]
+            node, depth, called = (node.args[0] if inner else node.func), depth + 1, True
         else:
             return (node.id if isinstance(node, ast.Name) else ""), depth, called
 
@@ -122,7 +122,7 @@ class _Locals(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         self.bound.add(node.name)
 
-    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef  # type: ignore[assignment]
+    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         pass
@@ -137,7 +137,7 @@ class _Locals(ast.NodeVisitor):
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         self.bound.update(name for name, _ in imported(node))
 
-    visit_ImportFrom = visit_Import  # type: ignore[assignment]
+    visit_ImportFrom = visit_Import
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.name:
@@ -149,7 +149,7 @@ class _Locals(ast.NodeVisitor):
             self.bound.add(node.name)
         self.generic_visit(node)
 
-    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+    visit_MatchStar = visit_MatchAs
 
     def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
         if node.rest:
@@ -186,9 +186,9 @@ class _Scanner(ast.NodeVisitor):
                 return False
         return True
 
-    def _add(self, what: str, name: str, node: ast.AST, **more: object) -> None:
+    def _add(self, what: str, name: str, node: ast.AST, **more: Any) -> None:
         if name and self._is_global(name):
-            self.events.append(Event(what, name, getattr(node, "lineno", 0), lazy=self._lazy > 0, **more))  # type: ignore[arg-type]
+            self.events.append(Event(what, name, getattr(node, "lineno", 0), lazy=self._lazy > 0, **more))
 
     def _store(self, name: str, node: ast.AST) -> None:
         if self._stack and name not in self._stack[-1].outer:
@@ -279,7 +279,7 @@ class _Scanner(ast.NodeVisitor):
         for name, _ in imported(node):
             self._store(name, node)
 
-    visit_ImportFrom = visit_Import  # type: ignore[assignment]
+    visit_ImportFrom = visit_Import
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.type:
@@ -294,7 +294,7 @@ class _Scanner(ast.NodeVisitor):
             self._store(node.name, node)
         self.generic_visit(node)
 
-    visit_MatchStar = visit_MatchAs  # type: ignore[assignment]
+    visit_MatchStar = visit_MatchAs
 
     def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
         if node.rest:
@@ -341,7 +341,7 @@ class _Scanner(ast.NodeVisitor):
         self._function(node)
         self._store(node.name, node)
 
-    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         for inner in [*node.decorator_list, *node.bases, *node.keywords]:
@@ -368,7 +368,7 @@ class _Scanner(ast.NodeVisitor):
         self._maybe -= 1
         self._stack.pop()
 
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # type: ignore[assignment]
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
 
 
 @dataclass(frozen=True)

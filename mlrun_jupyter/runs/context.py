@@ -333,7 +333,7 @@ class Context:
         **options: Any,
     ) -> Artifact:
         """Store a table (pandas, polars, Arrow) as Parquet with schema, preview and statistics."""
-        given = {name: value for name, value in {"preview": preview, "stats": stats, "label_column": label_column}.items() if value}
+        given: dict[str, Any] = {name: value for name, value in {"preview": preview, "stats": stats, "label_column": label_column}.items() if value}
         return self._log(key, df, "dataset", artifact_path, tag=tag, labels=labels, db_key=db_key, format=format, **given, **options)
 
     def log_model(

@@ -255,7 +255,7 @@ class Worker:
     def _near_memory_limit(self) -> bool:
         import psutil
 
-        return self.peak_memory > 0.5 * psutil.virtual_memory().total
+        return bool(self.peak_memory > 0.5 * psutil.virtual_memory().total)
 
     def _exit_code(self) -> int | None:
         provisioner = getattr(self._manager, "provisioner", None)
