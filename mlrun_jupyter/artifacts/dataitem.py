@@ -266,7 +266,7 @@ class DataItem:
         path = Path(self.local())
         if packager.startswith("model."):
             self._verify(path)
-            return models.load_model(path, packager.partition(".")[2])
+            return models.load_model(path)
         if packager == "pickle" or path.suffix in (".pkl", ".pickle", ".joblib"):
             return self._unpickled(path, trusted)
         if packager == "array" or path.suffix == ".npy":
@@ -280,7 +280,7 @@ class DataItem:
         if packager == "bytes":
             return path.read_bytes()
         if (path / "model.skops").is_file() or (path / "MLmodel").is_file():
-            return models.load_model(path, "")
+            return models.load_model(path)
         return path
 
     def _as_table(self, arguments: dict[str, Any]) -> Any:

@@ -6,22 +6,16 @@ another kind is stored as the files that the caller gives.
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlrun_jupyter.artifacts import mlflow_format
 from mlrun_jupyter.artifacts.content import digest, write_atomic
 from mlrun_jupyter.artifacts.statistics import frame_stats
 from mlrun_jupyter.errors import MLRunInvalidArgumentError, UnpackableError, UntrustedArtifactError
 from mlrun_jupyter.model.artifact import Artifact, Packing
-
-# Types of these packages may appear in a stored scikit-learn model. They are the libraries that its user has installed
-# and runs anyway; what skops guards against is a file that names `os.system`.
-SAFE_PREFIXES = ("sklearn.", "numpy.", "scipy.", "pandas.", "collections.", "builtins.", "functools.partial", "datetime.")
-FLAVORS = ("xgboost", "lightgbm", "sklearn")
 
 
 def flavor_of(value: Any) -> str:
@@ -70,9 +64,9 @@ def pack_model(
     target = folder / key
     features, labels = _features(value, training_set, label_column)
     if flavor:
-        signature = _signature(value, training_set, label_column)
-        write_atomic(target, lambda temporary: _save(flavor, value, temporary, signature))
-        name = next((n for n in ("model.skops", "model.ubj", "model.json", "model.txt", "model.lgb", "model.xgb") if (target / n).exists()), "")
+        columns, predicted = _signature(flavor, value, training_set, label_column)
+        write_atomic(target, lambda path: mlflow_format.write(flavor, value, path, inputs=columns, outputs=predicted))
+        name = mlflow_format.FILES[flavor]
     else:
         name = _files(key, value, target, model_file, model_dir)
     found = digest(target)
@@ -137,58 +131,7 @@ def _files(key: str, value: Any, target: Path, model_file: str, model_dir: str) 
     return source.name
 
 
-def _save(flavor: str, model: Any, target: Path, signature: Any) -> None:
-    """Write an MLflow model. Requirements are given, since finding them out costs MLflow seconds."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import logging
-
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    packages = {"sklearn": ("scikit-learn", "skops"), "xgboost": ("xgboost-cpu", "xgboost"), "lightgbm": ("lightgbm",)}[flavor]
-    needs = [f"{name}=={_version(name)}" for name in (*packages, "pandas", "numpy") if _version(name)]
-    if flavor == "sklearn":
-        import mlflow.sklearn
-
-        mlflow.sklearn.save_model(
-            model, str(target), serialization_format="skops", signature=signature, pip_requirements=needs,
-            skops_trusted_types=_skops_types(model),
-        )  # fmt: skip
-    elif flavor == "xgboost":
-        import mlflow.xgboost
-
-        mlflow.xgboost.save_model(model, str(target), signature=signature, pip_requirements=needs)
-    else:
-        import mlflow.lightgbm
-
-        booster = getattr(model, "booster_", model)
-        mlflow.lightgbm.save_model(booster, str(target), signature=signature, pip_requirements=needs)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
-def _skops_types(model: Any) -> list[str]:
-    """The types in the model that skops does not know, all of them of libraries that we allow.
-
-    :raises UnpackableError: when there are others.
-    """
-    import skops.io
-
-    unknown: list[str] = list(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
-    refused = [name for name in unknown if not name.startswith(SAFE_PREFIXES)]
-    if refused:
-        raise UnpackableError(
-            f"the model holds objects of {', '.join(refused[:5])}, which cannot be stored safely",
-            why="only types of scikit-learn, numpy, scipy and pandas are",
-            next_step="leave your own classes and functions out of the model, or declare the output NAME:object (a pickle)",
-        )
-    return unknown
-
-
-def load_model(path: Path, flavor: str = "") -> Any:
+def load_model(path: Path) -> Any:
     """The model in a folder, through its safe format.
 
     :raises UntrustedArtifactError: when it is a pickle, or names types that are not allowed.
@@ -198,23 +141,27 @@ def load_model(path: Path, flavor: str = "") -> Any:
 
         file = path / "model.skops"
         unknown = list(skops.io.get_untrusted_types(file=file))
-        refused = [name for name in unknown if not name.startswith(SAFE_PREFIXES)]
+        refused = mlflow_format.refused_types(unknown)
         if refused:
             raise UntrustedArtifactError(
                 f"{path.name} holds objects of {', '.join(refused[:5])}", why="loading them could execute code",
                 next_step="load it yourself with skops.io.load(file, trusted=[…]) if you know where it comes from",
             )  # fmt: skip
         return skops.io.load(file, trusted=unknown)
-    if flavor == "xgboost":
-        import mlflow.xgboost
+    described = _flavors(path)
+    if "xgboost" in described:
+        import xgboost
 
-        return mlflow.xgboost.load_model(str(path))
-    if flavor == "lightgbm":
+        # the class is looked up in xgboost alone, so that a file cannot name any other
+        found = getattr(xgboost, str(described["xgboost"].get("model_class", "")).rpartition(".")[2], None)
+        wrapper = isinstance(found, type) and issubclass(found, xgboost.XGBModel)
+        model: Any = xgboost.Booster() if not wrapper else found()  # type: ignore[misc]
+        model.load_model(path / str(described["xgboost"]["data"]))
+        return model
+    if "lightgbm" in described:
         import lightgbm
 
-        files = [file for name in ("model.lgb", "model.txt") if (file := path / name).is_file()]
-        if files:
-            return lightgbm.Booster(model_file=str(files[0]))
+        return lightgbm.Booster(model_file=str(path / str(described["lightgbm"]["data"])))
     raise UntrustedArtifactError(
         f"{path.name} is not in a format that is safe to load", why="it has no skops, XGBoost or LightGBM file",
         next_step="open it with its own library: item.local() gives its folder",
@@ -223,8 +170,7 @@ def load_model(path: Path, flavor: str = "") -> Any:
 
 def _features(model: Any, training_set: Any, label_column: Any) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     if training_set is None:
-        names = getattr(model, "feature_names_in_", None)
-        return ([{"name": str(name), "value_type": "float"} for name in names] if names is not None else []), []
+        return [{"name": name, "value_type": ""} for name in feature_names(model)], []
     labels = [label_column] if isinstance(label_column, str) and label_column else list(label_column or ())
     columns = [{"name": str(name), "value_type": _value_type(training_set[name])} for name in training_set.columns]
     return [c for c in columns if c["name"] not in labels], [c for c in columns if c["name"] in labels]
@@ -241,24 +187,48 @@ def _feature(one: Any) -> dict[str, str]:
     return {"name": str(getattr(one, "name", one)), "value_type": str(getattr(one, "value_type", "") or "float")}
 
 
-def _signature(model: Any, training_set: Any, label_column: Any) -> Any:
-    """MLflow's signature: from the training set, else from the names of the features that the model was fitted with."""
-    from mlflow.models.signature import ModelSignature, infer_signature
-    from mlflow.types.schema import ColSpec, Schema
+def _signature(
+    flavor: str, model: Any, training_set: Any, label_column: Any
+) -> tuple[list[tuple[str, str, bool]], dict[str, Any] | None]:
+    """Columns and predictions: from the training set, else the names of the features that the model was fitted with.
 
+    Without a training set the types are not known; MLflow's ``any`` then accepts what the model does.
+    """
     if training_set is not None:
         labels = [label_column] if isinstance(label_column, str) and label_column else list(label_column or ())
-        frame = training_set.drop(columns=labels) if labels else training_set
-        import warnings
+        columns = mlflow_format.columns(training_set.drop(columns=labels) if labels else training_set)
+    else:
+        columns = [(str(name), "any", True) for name in feature_names(model)]
+    return columns, mlflow_format.predictions(flavor, model)
 
-        with warnings.catch_warnings():
-            # MLflow warns that whole numbers cannot be missing later; the statistics say whether any are
-            warnings.simplefilter("ignore")
-            return infer_signature(frame.head(100), training_set[labels].head(100) if labels else None)
+
+def training_set(model: Any, variables: Mapping[str, Any]) -> Any:
+    """The pandas frame among a cell's variables that the model was fitted with; ``None`` when none fits.
+
+    It is the one that has just the model's columns in their order; of several, one with *train* in its name, then the
+    longest.
+    """
+    names = feature_names(model)
+    found = [
+        ("train" in name.lower(), len(value), name)
+        for name, value in variables.items()
+        if names and type(value).__name__ == "DataFrame" and type(value).__module__.startswith("pandas")
+        and [str(column) for column in value.columns] == names
+    ]  # fmt: skip
+    return variables[max(found)[2]] if found else None
+
+
+def feature_names(model: Any) -> list[str]:
+    """Names of the columns that a model was fitted with; empty when it was fitted without names."""
     names = getattr(model, "feature_names_in_", None)
-    if names is None:
-        return None
-    return ModelSignature(inputs=Schema([ColSpec("double", str(name)) for name in names]))
+    return [str(name) for name in names] if names is not None else []
+
+
+def _flavors(path: Path) -> dict[str, dict[str, Any]]:
+    import yaml
+
+    file = path / "MLmodel"
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8")).get("flavors") or {}) if file.is_file() else {}
 
 
 def _write_spec(target: Path, key: str, spec: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ class ArtifactValues:
         self, key: str, value: Any, *, folder: Path, artifact_type: str = "", format: str = "", **options: Any
     ) -> packing.Packed:
         return packing.pack(key, value, folder=folder, artifact_type=artifact_type, format=format, **options)
+
+    def options(self, value: Any, variables: Mapping[str, Any]) -> dict[str, Any]:
+        found = models.training_set(value, variables) if models.flavor_of(value) else None
+        return {} if found is None else {"training_set": found}
 
     def pack_model(self, key: str, value: Any, *, folder: Path, **options: Any) -> Artifact:
         return models.pack_model(key, value, folder=folder, **options)

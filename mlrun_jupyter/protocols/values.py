@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,10 @@ class Values(Protocol):
     def pack(
         self, key: str, value: Any, *, folder: Path, artifact_type: str = "", format: str = "", **options: Any
     ) -> PackedValue: ...
+
+    def options(self, value: Any, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What :meth:`pack` can be told of the value, from the variables beside it."""
+        ...
 
     def pack_model(self, key: str, value: Any, *, folder: Path, **options: Any) -> Artifact: ...
 

@@ -443,15 +443,16 @@ class Context:
                 next_step="assign it in the cell, or take it out of --returns",
             )
         for name, kind in declared.items():
-            self.log_output(name, variables[name], kind)
+            self.log_output(name, variables[name], kind, variables=variables)
 
-    def log_output(self, key: str, value: Any, kind: str = "") -> None:
-        """Store a value as a result or artifact, by its type or as ``kind`` says."""
-        if kind == "model":
-            self.log_model(key, value)
-            return
+    def log_output(self, key: str, value: Any, kind: str = "", *, variables: Mapping[str, Any] | None = None) -> None:
+        """Store a value as a result or artifact, by its type or as ``kind`` says.
+
+        :param variables: what was there beside it; a model's training set is found among these.
+        """
         folder, remote = self._target("")
-        packed = self._values.pack(key, value, folder=folder, artifact_type=kind)
+        options = self._values.options(value, variables or {}) if kind in ("", "model") else {}
+        packed = self._values.pack(key, value, folder=folder, artifact_type=kind, **options)
         if self._values.is_result(packed):
             self.log_result(key, packed.result)
         elif packed.artifact is not None:
