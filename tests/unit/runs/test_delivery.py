@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from mlrun_jupyter.backends.runs.sql import SqlRunStore
 
+from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.model import clock
 from mlrun_jupyter.model.artifact import Artifact
