@@ -72,6 +72,11 @@ class Project:
     def artifact_path(self) -> str:
         return self.document.spec.artifact_path
 
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps this project's runs; for ``mlflow.set_tracking_uri``."""
+        return self._session.settings.tracking
+
     # -- functions ------------------------------------------------------------------------------------------------
 
     def set_function(

@@ -23,7 +23,7 @@ from mlrun_jupyter.project import Project, get_current_project, get_or_create_pr
 from mlrun_jupyter.runs import supervise
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
-from mlrun_jupyter_magics.parsing import cell_parser, pairs, run_parser, split, typed
+from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, typed
 from mlrun_jupyter_magics.stream import Stream
 
 USAGE = """%mlrun project NAME                  choose (or create) the project
@@ -58,12 +58,16 @@ class MlrunMagics(Magics):
         --returns A,B:dataset,C:model    what the cell leaves behind
         --capture NAME                   take a value of the notebook along, stored as an artifact
         --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run  --executor NAME
+
+        Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
+        documents it: ``--param trees:int=200  # how many``.
         """
-        options = cell_parser().parse_args(split(line))
+        words, docs, cell = head(line, cell, self.shell.var_expand)
+        options = cell_parser().parse_args(words)
         project = _project()
         if options.tag:
             check_tag(options.tag)
-        function, wired = self._define(options, cell, project)
+        function, wired = self._define(options, cell, project, docs)
         if options.no_run:
             return function
         return self._run(
@@ -71,7 +75,9 @@ class MlrunMagics(Magics):
             executor=options.executor,
         )  # fmt: skip
 
-    def _define(self, options: Any, body: str, project: Project) -> tuple[FunctionObject, dict[str, str]]:
+    def _define(
+        self, options: Any, body: str, project: Project, docs: dict[str, str]
+    ) -> tuple[FunctionObject, dict[str, str]]:
         session = project._session
         folder = self._folder()
         produced = {
@@ -86,7 +92,7 @@ class MlrunMagics(Magics):
         }  # fmt: skip
         record, wired = define_cell(
             options.name, body, project=project.name, cells=self.history.cells(),
-            put_blob=lambda data: blobs.put(session.home, data), folder=folder, parameters=options.param,
+            put_blob=lambda data: blobs.put(session.home, data), folder=folder, parameters=options.param, docs=docs,
             inputs=options.input, returns=options.returns, captured=self._capture(options.capture, project),
             produced=produced, values=self.shell.user_ns, cell=self.shell.execution_count,
             origin=Origin(notebook=self._notebook(), cell=self.shell.execution_count, commit=git_commit(folder)), **fields,

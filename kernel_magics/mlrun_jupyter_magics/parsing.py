@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import re
 import shlex
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from mlrun_jupyter.errors import MLRunInvalidArgumentError, NameInvalidError
@@ -27,6 +30,46 @@ def split(line: str) -> list[str]:
         raise MLRunInvalidArgumentError(
             "the line cannot be read", why=str(error), next_step="close the quotes: --param text:str='two words'"
         ) from error
+
+
+def head(line: str, cell: str, expand: Callable[[str], str]) -> tuple[list[str], dict[str, str], str]:
+    """The options of a ``%%mlrun`` cell: its first line, and the lines right below it that start with ``--``.
+
+    ``--param trees:int=200  # how many trees`` documents the parameter.
+
+    :param expand: fills in ``{name}`` and ``$name``, as IPython does by itself in the first line.
+    :returns: the words, the documentation by parameter or input name, and the body. In the body the option lines are empty, so that every
+        line keeps its number.
+    :raises MLRunInvalidArgumentError: for a quote that is not closed.
+    """
+    lines = cell.split("\n")
+    count = 0
+    while count < len(lines) and (lines[count].startswith("--") or not lines[count].strip()):
+        count += 1
+    words: list[str] = []
+    docs: dict[str, str] = {}
+    for text in [line, *map(expand, lines[:count])]:
+        found, doc = _commented(text)
+        words.extend(found)
+        if doc:
+            docs.update(
+                (re.split("[:=]", value, maxsplit=1)[0], doc)
+                for option, value in itertools.pairwise(found)
+                if option in ("--param", "-p", "--input", "-i")
+            )
+    return words, docs, "\n".join([""] * count + lines[count:])
+
+
+def _commented(line: str) -> tuple[list[str], str]:
+    """The words of a line, and the comment behind them."""
+    for at, sign in enumerate(line):
+        if sign == "#" and (at == 0 or line[at - 1].isspace()):
+            try:
+                return shlex.split(line[:at]), line[at + 1 :].strip()
+            except ValueError:
+                # this one stands between quotes
+                continue
+    return split(line), ""
 
 
 def pairs(words: list[str], what: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def _sklearn(model: Any, folder: Path) -> dict[str, Any]:
     import skops.io
 
     file = folder / FILES["sklearn"]
+    _drop_own_methods(model, set())
     try:
         skops.io.dump(model, file)
     except Exception as error:
@@ -98,6 +100,32 @@ def _sklearn(model: Any, folder: Path) -> dict[str, Any]:
         "sklearn_version": version("scikit-learn"),
         "python_function": {"model_path": file.name, "predict_fn": "predict"},
     }
+
+
+def _drop_own_methods(value: Any, seen: set[int]) -> None:
+    """Remove attributes that only repeat a method of the object's own class.
+
+    scikit-learn leaves such a bound method on a ``HistGradientBoosting*`` that was fitted with a scorer; it changes nothing
+    for the object, but is a cycle that skops follows without end.
+    """
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, list | tuple):
+        parts = list(value)
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif type(value).__module__.partition(".")[0] == "sklearn" and hasattr(value, "__dict__"):
+        own = vars(value)
+        for name, attribute in list(own.items()):
+            method = isinstance(attribute, types.MethodType) and attribute.__self__ is value
+            if method and attribute.__func__ is getattr(type(value), name, None):
+                del own[name]
+        parts = list(own.values())
+    else:
+        return
+    for part in parts:
+        _drop_own_methods(part, seen)
 
 
 def _xgboost(model: Any, folder: Path) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlrun_jupyter.errors import DefinitionError, NameInvalidError
 from mlrun_jupyter.model.canonical import normal_source
 from mlrun_jupyter.model.function import (
@@ -36,6 +38,7 @@ def define_cell(
     folder: Path,
     parameters: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    docs: Mapping[str, str] | None = None,
     returns: str = "",
     captured: Mapping[str, str] | None = None,
     produced: Mapping[str, str] | None = None,
@@ -51,23 +54,28 @@ def define_cell(
     :param put_blob: stores a bundled file and returns its digest.
     :param parameters: declarations ``name[:type][=default]``.
     :param inputs: declarations ``name[:type][=path or URI]``.
+    :param docs: what parameters and inputs mean, by name.
     :param captured: names whose values were stored as artifacts, with their URIs; they become inputs.
-    :param produced: names in the notebook that hold outputs of earlier runs, with the URIs of these; those that the body
-        uses become inputs, so that lineage is known.
+    :param produced: names in the notebook that hold outputs of earlier runs, with the URIs of these. Those that the body
+        uses become inputs, and declared inputs of these names get them, so that lineage is known.
     :returns: the function, and the inputs of this run that the analysis added, by name.
     :raises CellSyntaxError: when the body does not parse.
     :raises CaptureError: when it needs what cannot be taken along.
     """
     label = check_label(name, "function")
-    declared = [declare(text) for text in parameters]
-    given = [declare_input(text) for text in inputs]
+    docs = docs or {}
+    declared = [msgspec.structs.replace(p, doc=docs.get(p.name, "")) for p in map(declare, parameters)]
+    given = [msgspec.structs.replace(i, doc=docs.get(i.name, "")) for i in map(declare_input, inputs)]
     outputs = declare_outputs(returns)
     if not body.strip():
         raise DefinitionError(f"the cell of {label!r} is empty", next_step="write its code below the %%mlrun line")
     _distinct(label, declared, given)
     captured = dict(captured or {})
     known = [*(p.name for p in declared), *(i.name for i in given), *captured]
-    produced = {key: uri for key, uri in (produced or {}).items() if key not in known}
+    produced = dict(produced or {})
+    # a declared input without a default takes what the notebook holds under its name, if a run made that
+    waiting = {i.name: produced[i.name] for i in given if i.required and i.name in produced}
+    produced = {key: uri for key, uri in produced.items() if key not in known}
     closure = require(
         analyse(
             _with_types(body, declared), cells=cells, declared=known, produced=list(produced), values=values, body_cell=cell,
@@ -75,10 +83,12 @@ def define_cell(
         ),
         label,
     )  # fmt: skip
-    wired = {key: produced[key] for key in closure.outputs}
+    found = {key: produced[key] for key in closure.outputs}
+    wired = {**waiting, **found}
     given.extend(Input(name=key, default=uri) for key, uri in captured.items())
     # the version names the artifact without its tree, so that it stays the same when that is made anew
-    given.extend(Input(name=key, default=uri.partition("@")[0]) for key, uri in wired.items())
+    given = [_with_default(i, waiting[i.name].partition("@")[0]) if i.name in waiting else i for i in given]
+    given.extend(Input(name=key, default=uri.partition("@")[0]) for key, uri in found.items())
     files = {path: put_blob(file.read_bytes()) for path, file in find_local_modules(closure.packages, folder).items()}
     function = Function(
         name=label, project=project, code=code_of(closure, body), parameters=tuple(_known_types(declared, closure)),
@@ -86,6 +96,10 @@ def define_cell(
         **options,
     )  # fmt: skip
     return function, wired
+
+
+def _with_default(declared: Input, uri: str) -> Input:
+    return msgspec.structs.replace(declared, default=uri, required=False)
 
 
 def code_of(closure: Closure, body: str) -> Code:
