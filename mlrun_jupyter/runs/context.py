@@ -536,6 +536,10 @@ class Context:
         call(self, handler, variables)
 
 
+# MLRun's name, which its users write in annotations
+MLClientCtx = Context
+
+
 def _is_rich(value: Any) -> bool:
     """Whether the packager of the value's own type should store it (a frame, a figure), rather than a plain file."""
     return not isinstance(value, str | bytes | int | float | bool | list | dict | tuple)

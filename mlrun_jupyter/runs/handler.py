@@ -12,6 +12,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from mlrun_jupyter.errors import MLRunNotFoundError, ParameterError
@@ -146,7 +147,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         from datetime import datetime
 
         return datetime.fromisoformat(value)
-    if issubclass(hint, __import__("pathlib").PurePath):
+    if issubclass(hint, PurePath):
         return hint(value)
     return convert(name, value, hint)
 

@@ -106,7 +106,7 @@ def in_folder(name: str) -> Context:
         in_run=False,
     )
     _CURRENT.append(context)
-    sys.stdout.write(f"[mlrun] no order, so results and artifacts go to {folder}\n")
+    sys.stdout.write(f"[mlrun] outside of a project: results and artifacts go to {folder}\n")
     return context
 
 
