@@ -141,6 +141,7 @@ def apply(store: Store, uid: str, events: Iterable[Event]) -> Run | None:
             if state and state != run.state:
                 fields["state"] = state
                 fields["error"] = error or run.error
+                fields["cause"] = error.partition("\n")[0] or run.cause
                 if state in states.TERMINAL:
                     fields["ended"] = iso(now())
             return msgspec.structs.replace(run, **fields)
