@@ -32,7 +32,7 @@ def absent(taking: Taking, name: str, cell: int, line: int) -> Problem | None:
         return None
     if name in live:
         return Problem(
-            name, cell, line, f"it is a {_kind(live[name])} in memory that no cell made (%run, exec, an earlier output)",
+            name, cell, line, f"it is {_a(live[name])} in memory that no cell made (%run, exec, an earlier output)",
             _bring(name, live[name]), "value",
         )  # fmt: skip
     if is_builtin(name):
@@ -67,7 +67,7 @@ def problem(taking: Taking, name: str, binding: Binding) -> Problem | None:
     if binding.kind == "augmented":
         return say("it was changed in place there", _bring(name, live.get(name), simple=True), "mutated")
     if binding.kind == "value":
-        return say(f"it is a {_kind(live[name])} in memory" if known else "it is a value in memory", _bring(name, live.get(name)), "value")
+        return say(f"it is {_a(live[name])} in memory" if known else "it is a value in memory", _bring(name, live.get(name)), "value")
     failed = [one for one in taking.history.failed.get(name, ()) if one.place > binding.place]
     if failed and not _as_written(taking, name, binding):
         return say("a later cell that failed may have bound it anew", "correct that cell and execute it again", "rebound",
@@ -77,7 +77,7 @@ def problem(taking: Taking, name: str, binding: Binding) -> Problem | None:
         if found is not None:
             return found
     if known and binding.kind in ("def", "class") and not callable(live[name]) and not isinstance(live[name], property):
-        return say(f"it is a {_kind(live[name])} now, changed by other code since", f"execute the cell that defines `{name}` again", "rebound")
+        return say(f"it is {_a(live[name])} now, changed by other code since", f"execute the cell that defines `{name}` again", "rebound")
     change = next(changes(taking, name, binding), None)
     if change is not None:
         kind, reason = ("rebound", "a function that assigns it as a global may have been called") if change.how == "global" else (
@@ -106,7 +106,7 @@ def _constant(taking: Taking, name: str, binding: Binding, value: ast.expr) -> P
                        _bring(name, live.get(name), simple=True), "mutated")  # fmt: skip
     refused = constants.refuse(value, taking.qualify)
     if refused is not None:
-        text = f"a {_kind(live[name])} in memory" if known else "a value in memory"
+        text = f"{_a(live[name])} in memory" if known else "a value in memory"
         called = ".".join(constants.dotted(refused.func)) if isinstance(refused, ast.Call) else ""
         made = f", made by {called}(…)" if called else ""
         opened = called.rpartition(".")[2].lower()
@@ -172,6 +172,11 @@ def _kind(value: object) -> str:
     kind = type(value)
     module = kind.__module__.partition(".")[0]
     return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+
+
+def _a(value: object) -> str:
+    kind = _kind(value)
+    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
 
 
 def _is_opened(value: object) -> bool:
