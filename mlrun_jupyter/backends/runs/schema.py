@@ -114,6 +114,8 @@ outbox = Table(
     Column("due", String(40), nullable=False, index=True),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("error", Text, nullable=False, server_default=""),
+    # numbers are never used twice: a late "done" must not strike off another message
+    sqlite_autoincrement=True,
 )  # fmt: skip
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))

@@ -368,7 +368,9 @@ class SqlRunStore:
         if tag and tag != "*":
             query = query.where(a.c.uid.in_(sa.select(tags.c.uid).where(tags.c.tag == tag)))
         with self.db.read() as c:
-            rows = list(c.execute(query.order_by(a.c.created.desc(), a.c.uid).limit(limit)))
+            # labels stand in the documents, so the limit can only count what has them
+            ordered = query.order_by(a.c.created.desc(), a.c.uid)
+            rows = list(c.execute(ordered if labels else ordered.limit(limit)))
             uids = [row.uid for row in rows]
             found: dict[str, list[str]] = {}
             for start in range(0, len(uids), 500):
@@ -376,7 +378,7 @@ class SqlRunStore:
                 for row in c.execute(chunk.order_by(tags.c.tag)):
                     found.setdefault(row.uid, []).append(row.tag)
         listed = [(decode(row.doc, Artifact), tuple(found.get(row.uid, ()))) for row in rows]
-        return [(artifact, marks) for artifact, marks in listed if _has_labels(artifact.labels, labels)]
+        return [(artifact, marks) for artifact, marks in listed if _has_labels(artifact.labels, labels)][:limit]
 
     def tag_artifact(self, artifact: Artifact, tag: str) -> None:
         self.db.write(lambda c: self._tag(c, artifact, tag))
@@ -404,10 +406,10 @@ class SqlRunStore:
     # -- outbox ---------------------------------------------------------------------------------------------------
 
     def _post(self, c: sa.Connection, kind: str, uid: str) -> None:
+        # a new number, so that a sender who is busy with the message before does not strike this one off as well
         o, moment = t.outbox, iso(now())
-        again = sa.update(o).where(o.c.kind == kind, o.c.uid == uid).values(due=moment)
-        if not c.execute(again).rowcount:
-            c.execute(sa.insert(o).values(kind=kind, uid=uid, created=moment, due=moment))
+        c.execute(sa.delete(o).where(o.c.kind == kind, o.c.uid == uid))
+        c.execute(sa.insert(o).values(kind=kind, uid=uid, created=moment, due=moment))
 
     def outbox_put(self, kind: str, uid: str) -> None:
         self.db.write(lambda c: self._post(c, kind, uid))
