@@ -67,9 +67,10 @@ class Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def basic_type(annotation: str) -> tuple[str, bool]:
-    """The parameter type of an annotation's text, and whether it allows ``None``."""
+    """The parameter type of an annotation's text, and whether it allows ``None``: ``int?``, ``int | None``, ``Optional[int]``."""
     text = annotation.strip().strip("'\"")
-    optional = False
+    optional = text.endswith("?")
+    text = text.removesuffix("?").rstrip()
     if text.startswith(("Optional[", "typing.Optional[")) and text.endswith("]"):
         text, optional = text[text.index("[") + 1 : -1], True
     parts = [part.strip() for part in _split_union(text)]
@@ -223,12 +224,12 @@ def plain(value: Any, _depth: int = 0) -> Any:
             why="more than 100 levels, or it contains itself",
             next_step="pass a flatter structure, or a file as an input",
         )
-    if value is None or isinstance(value, bool | int | float | str):
-        # subclasses (enums with values, numpy.float64) are reduced to what they stand for
-        for kind in (bool, int, float, str):
-            if isinstance(value, kind) and type(value) is not kind:
-                return kind(value.value) if hasattr(value, "value") else kind(value)
+    if value is None or type(value) in (bool, int, float, str):
         return value
+    if isinstance(value, int | float | str):
+        # subclasses (enums with values, numpy.float64) are reduced to what they stand for
+        kind = next(kind for kind in (int, float, str) if isinstance(value, kind))
+        return kind(value.value) if hasattr(value, "value") else kind(value)
     if isinstance(value, Mapping):
         wrong = [key for key in value if not isinstance(key, str)]
         if wrong:
@@ -247,7 +248,10 @@ def plain(value: Any, _depth: int = 0) -> Any:
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     if isinstance(value, msgspec.Struct) or hasattr(type(value), "__dataclass_fields__"):
-        return plain(msgspec.to_builtins(value), _depth + 1)
+        kind = type(value)
+        fields = zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True) if isinstance(value, msgspec.Struct) else (
+            (name, name) for name in kind.__dataclass_fields__)  # fmt: skip
+        return {shown: plain(getattr(value, name), _depth + 1) for shown, name in fields}
     if hasattr(value, "model_dump"):
         return plain(value.model_dump(mode="json"), _depth + 1)
     if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:

@@ -533,6 +533,7 @@ class Context:
         """Call a handler as MLRun does, and log what it returns."""
         from mlrun_jupyter.runs.handler import call
 
+        __tracebackhide__ = True
         call(self, handler, variables)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.clock import amount, elapsed, parse
-from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.function import Function, Input
 from mlrun_jupyter.model.run import Run
 
 _MARKS = {"completed": "✔", "error": "✘", "aborted": "■", "lost": "?", "running": "▶", "pending": "…", "created": "·"}
@@ -87,7 +87,7 @@ def function_text(function: Function) -> str:
     for parameter in function.parameters:
         default = "required" if parameter.required else f"= {shown(parameter.default)}"
         lines.append(f"  parameter  {parameter.name}: {parameter.type or 'any'} {default}  {parameter.doc}".rstrip())
-    lines.extend(f"  input      {given.name} {'= ' + given.default if given.default else '(required)'}" for given in function.inputs)
+    lines.extend(f"  input      {given.name} {_given(given)}" for given in function.inputs)
     lines.extend(f"  output     {output.name}{': ' + output.type if output.type else ''}" for output in function.returns)
     return "\n".join(lines)
 
@@ -95,7 +95,7 @@ def function_text(function: Function) -> str:
 def function_html(function: Function) -> str:
     columns = [
         _pairs("Parameters", {p.name: f"{p.type or 'any'}{'' if p.required else f' = {shown(p.default)}'}" for p in function.parameters}),
-        _pairs("Inputs", {given.name: given.default or "required" for given in function.inputs}),
+        _pairs("Inputs", {given.name: given.default or _given(given) for given in function.inputs}),
         _pairs("Outputs", {output.name: output.type or "by its value" for output in function.returns}),
     ]
     present = [c for c, rows in zip(columns, (function.parameters, function.inputs, function.returns), strict=True) if rows]
@@ -173,6 +173,12 @@ class Table:
 
     def _repr_html_(self) -> str:
         return table_html(self.rows, self.head)
+
+
+def _given(declared: Input) -> str:
+    if declared.default:
+        return f"= {declared.default}"
+    return "(required)" if declared.required else "(optional)"
 
 
 def functions_table(rows: Sequence[tuple[Function, tuple[str, ...]]]) -> Table:

@@ -30,6 +30,7 @@ def current() -> Context | None:
 
 def call(context: Context, handler: str, variables: Mapping[str, Any]) -> None:
     """Call ``name``, ``module.name`` or ``Class::method`` with what the context has, and log what it returns."""
+    __tracebackhide__ = True  # IPython leaves these frames out: the reader looks for his own
     target, extra = resolve(context, handler, variables)
     arguments = bind(context, target, extra)
     _CURRENT.append(context)
@@ -189,6 +190,7 @@ def handler(
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             context = current()
             if context is None:
                 return function(*args, **kwargs)

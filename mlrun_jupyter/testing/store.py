@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -138,7 +139,10 @@ class StoreTests:
         other = self.run_of(project="other")
         for run in (first, second, child, other):
             store.create_run(run)
-        names = lambda **query: [run.name for run in store.list_runs("kit", **query)]  # noqa: E731
+
+        def names(**query: Any) -> list[str]:
+            return [run.name for run in store.list_runs("kit", **query)]
+
         assert names() == ["second", "first"]
         assert names(parent=None) == ["child", "second", "first"]
         assert names(parent=first.uid) == ["child"]
@@ -187,7 +191,10 @@ class StoreTests:
         one, two = self.artifact_of(labels={"k": "1"}), self.artifact_of(kind="model", labels={"k": "2"})
         store.put_artifact(one)
         store.put_artifact(two, ("latest", "best"))
-        get = lambda **ref: store.get_artifact(ArtifactRef("train_model", "kit", **ref)).tree  # noqa: E731
+
+        def get(**ref: Any) -> str:
+            return store.get_artifact(ArtifactRef("train_model", "kit", **ref)).tree
+
         assert get() == two.tree and get(tag="best") == two.tree and get(tree=one.tree) == one.tree
         assert get(category="models") == two.tree
         with pytest.raises(MLRunNotFoundError):
@@ -239,10 +246,13 @@ class StoreTests:
         run = self.run_of()
         store.create_run(run)
 
+        def add(key: str, old: Run) -> Run:
+            return msgspec.structs.replace(old, results={**old.results, key: 1})
+
         def work(number: int) -> None:
             own = open_store()
             for step in range(20):
-                own.update_run(run.uid, lambda old, k=f"{number}.{step}": msgspec.structs.replace(old, results={**old.results, k: 1}))
+                own.update_run(run.uid, functools.partial(add, f"{number}.{step}"))
             own.close()
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:

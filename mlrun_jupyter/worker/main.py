@@ -225,10 +225,7 @@ class Worker:
     def _failed(self, failure: Any) -> tuple[str, str, str]:
         if self.stop_reason:
             return self._stopped()
-        index, found = self._error or (-1, {"ename": type(failure).__name__, "evalue": str(failure), "traceback": []})
-        role = ""
-        if self._notebook is not None and 0 <= index < len(self._notebook.cells):
-            role = build.role_of(self._notebook.cells[index])
+        role, found = self._error or ("", {"ename": type(failure).__name__, "evalue": str(failure), "traceback": []})
         lines = [line for line in _plain(str(found["evalue"])).strip().splitlines() if line.strip()]
         summary = f"{found['ename']}: {lines[0] if lines else ''}".rstrip(": ")
         where = "" if role in ("body", "outputs", "") else f" (in the {role} cell)"
@@ -296,10 +293,11 @@ class Worker:
     def cell_started(self, index: int, of: int) -> None:
         self._progress = Progress(index, of)
 
-    _error: tuple[int, dict[str, Any]] | None = None
+    _error: tuple[str, dict[str, Any]] | None = None
 
     def cell_failed(self, index: int, error: dict[str, Any]) -> None:
-        self._error = (index, error)
+        # looked up now: papermill inserts a cell of its own when it is done
+        self._error = (build.role_of(self._notebook.cells[index]), error)
 
     def before_output(self) -> None:
         # a secret that was just fetched must be masked in the very next message
