@@ -83,7 +83,9 @@ def write_atomic(path: Path, writer: Callable[[Path], object]) -> Path:
 def storage_error(path: Path, error: OSError) -> MLRunError:
     """The typed error for a failed write."""
     reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # numpy tells a short write by these words alone, without an errno
+    short = error.errno is None and "requested and" in reason
+    if short or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreFullError(f"no space is left to write {path}", why=reason, next_step="free some space and run again")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StoreReadOnlyError(f"{path} may not be written", why=reason, next_step="make the folder writable, or use another")

@@ -39,6 +39,15 @@ class _Names:
             return []
 
 
+class _Listing(click.Group):
+    """A group whose command ``list`` need not be written: ``mlrun-jupyter runs --json``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _project_option = click.option(
     "--project", "-P", default=None, shell_complete=_Names.projects, help="The project; else MLRUN_JUPYTER_PROJECT, else the only one."
@@ -153,12 +162,9 @@ def run(
             sys.exit(1)
 
 
-@cli.group(invoke_without_command=True)
-@click.pass_context
-def runs(ctx: click.Context) -> None:
-    """Runs: list, show, why they ended, delete."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(runs_list)
+@cli.group(cls=_Listing)
+def runs() -> None:
+    """Runs: list, show, why they ended, delete. Without a command: list."""
 
 
 @runs.command("list")
@@ -237,12 +243,9 @@ def abort(uid: str) -> None:
     click.echo(f"{found.uid[:12]} {found.state()}")
 
 
-@cli.group(invoke_without_command=True)
-@click.pass_context
-def functions(ctx: click.Context) -> None:
-    """Functions: list, show, compare, export, tag."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(functions_list)
+@cli.group(cls=_Listing)
+def functions() -> None:
+    """Functions: list, show, compare, export, tag. Without a command: list."""
 
 
 @functions.command("list")
@@ -311,12 +314,9 @@ def functions_tag(function: str, tag: str, project: str | None) -> None:
     click.echo(f"{found.name}:{tag} is {found.uri}")
 
 
-@cli.group(invoke_without_command=True)
-@click.pass_context
-def artifacts(ctx: click.Context) -> None:
-    """Artifacts: list, show, lineage."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(artifacts_list)
+@cli.group(cls=_Listing)
+def artifacts() -> None:
+    """Artifacts: list, show, lineage. Without a command: list."""
 
 
 @artifacts.command("list")
@@ -355,9 +355,9 @@ def artifacts_show(uri: str, project: str | None, as_json: bool) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False) if as_json else to_yaml(document))
 
 
-@cli.group()
+@cli.group(cls=_Listing)
 def project() -> None:
-    """Projects: list, show, secrets, delete."""
+    """Projects: list, show, secrets, delete. Without a command: list."""
 
 
 @project.command("list")
