@@ -62,6 +62,7 @@ def get_or_create_ctx(
         return entry.in_run(order)
     if name in _opened and _opened[name].state == states.RUNNING:
         return _opened[name]
+    _opened.pop(name, None)
     home = get_or_create_project(project) if project else get_current_project(silent=True)
     context = _begin(home, name, labels or {}) if home is not None else entry.in_folder(name)
     if home is None and labels:
@@ -71,8 +72,10 @@ def get_or_create_ctx(
 
 
 def get_current_context() -> Context | None:
-    """The context that the calling code is in: of a running handler, or of this process's run; ``None`` outside."""
-    return handler.current() or entry.current_context()
+    """The context that the calling code is in: of a running handler, of this process's run, or the one that was begun last
+    in this process and has not ended; ``None`` without any."""
+    begun = [context for context in _opened.values() if context.state == states.RUNNING]
+    return handler.current() or entry.current_context() or (begun[-1] if begun else None)
 
 
 def _begin(project: Project, name: str, labels: Mapping[str, str]) -> Context:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlrun_jupyter.contexts import get_or_create_ctx
+from mlrun_jupyter.contexts import get_current_context, get_or_create_ctx
 from mlrun_jupyter.errors import MLRunInvalidArgumentError
 from mlrun_jupyter.runs.context import Context
 
@@ -218,7 +218,7 @@ def apply_mlrun(
         )
     options = {"feature_vector": feature_vector, "extra_data": extra_data}
     made = FitLogger(
-        model, model_name, context or get_or_create_ctx("mlrun"), x_test=x_test, y_test=y_test, tag=tag, labels=labels,
+        model, model_name, context or get_current_context() or get_or_create_ctx("mlrun"), x_test=x_test, y_test=y_test, tag=tag, labels=labels,
         parameters=parameters, y_columns=y_columns, options={key: value for key, value in options.items() if value},
     )  # fmt: skip
     made.watch()

@@ -22,6 +22,7 @@ from mlrun_jupyter.model.canonical import normal_source
 from mlrun_jupyter.model.function import KINDS, Code, CodeCell, Function, Input, Origin, declare_outputs
 from mlrun_jupyter.model.names import check_label
 from mlrun_jupyter.model.parameters import Parameter, basic_type, declare, plain
+from mlrun_jupyter.notebooks import constants
 from mlrun_jupyter.notebooks.bundle import find_local_modules
 from mlrun_jupyter.notebooks.cells import parse
 
@@ -73,6 +74,9 @@ def function_from(
     ), base  # fmt: skip
 
 
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(::\w+)?")
+
+
 def _from_text(
     source: str, name: str, handler: str, put_blob: PutBlob, folder: Path, ignored_tags: Sequence[str]
 ) -> tuple[Function, Path]:
@@ -85,6 +89,8 @@ def _from_text(
             "nothing says where the function's code is", next_step="give a .py or .ipynb file, a Python function, or handler='module.function'"
         )
     path = Path(source) if Path(source).is_absolute() else folder / source
+    if not path.is_file() and not handler and _DOTTED.fullmatch(source) and path.suffix not in (".py", ".ipynb", ".yaml", ".yml"):
+        return _from_module(source, name, put_blob, folder)
     if not path.is_file():
         raise MLRunNotFoundError(
             f"there is no file {source}", why=f"{path.absolute()} does not exist", next_step="correct the path, or save the file"
@@ -104,8 +110,29 @@ def _from_text(
     if handler:
         return _calling(label, handler, {_module_name(path): path}, tree, put_blob, path.parent, _module_name(path)), path.parent
     files = _bundle(_imported(tree), path.parent, put_blob)
+    asked, open_ended = _asked_for(tree)
     return Function(name=label, code=Code(cells=(CodeCell(normal_source(text), "source"),)), files=files,
-                    packages=tuple(sorted(_imported(tree))), origin=Origin(notebook=path.name)), path.parent  # fmt: skip
+                    parameters=asked, open_ended=open_ended, packages=tuple(sorted(_imported(tree))), origin=Origin(notebook=path.name)), path.parent  # fmt: skip
+
+
+def _asked_for(tree: ast.Module) -> tuple[tuple[Parameter, ...], bool]:
+    """The parameters that a script asks its context for, and whether it has one: then it may ask for others as well."""
+    found: dict[str, Parameter] = {}
+    has_context = False
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        has_context = has_context or called == "get_or_create_ctx"
+        if called != "get_param" or not node.args or not isinstance(node.args[0], ast.Constant):
+            continue
+        name, default = node.args[0].value, next((*node.args[1:2], *(k.value for k in node.keywords if k.arg == "default")), None)
+        if isinstance(name, str) and name.isidentifier():
+            written, value = constants.literal(default) if default is not None else (True, None)
+            if written:
+                kind = {int: "int", float: "float", str: "str", bool: "bool", list: "list", dict: "dict"}.get(type(value), "")
+                found.setdefault(name, Parameter(name, kind, default=value))
+    return (tuple(found.values()) if has_context else ()), has_context
 
 
 def _module_name(path: Path) -> str:
