@@ -126,9 +126,10 @@ def _asked_for(tree: ast.Module) -> tuple[tuple[Parameter, ...], bool]:
         has_context = has_context or called == "get_or_create_ctx"
         if called != "get_param" or not node.args or not isinstance(node.args[0], ast.Constant):
             continue
-        name, default = node.args[0].value, next((*node.args[1:2], *(k.value for k in node.keywords if k.arg == "default")), None)
+        name = node.args[0].value
+        defaults = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "default")]
         if isinstance(name, str) and name.isidentifier():
-            written, value = constants.literal(default) if default is not None else (True, None)
+            written, value = constants.literal(defaults[0]) if defaults else (True, None)
             if written:
                 kind = {int: "int", float: "float", str: "str", bool: "bool", list: "list", dict: "dict"}.get(type(value), "")
                 found.setdefault(name, Parameter(name, kind, default=value))
