@@ -25,6 +25,7 @@ from mlrun_jupyter.model.names import check_label, check_tag, normal, parse_arti
 from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata, ProjectSpec
 from mlrun_jupyter.registry import SECRET_STORES
 from mlrun_jupyter.runs.context import Context
+from mlrun_jupyter.runs.display import Diff
 from mlrun_jupyter.session import Session, open_store
 from mlrun_jupyter.settings import load
 
@@ -122,6 +123,11 @@ class Project:
         """All versions, newest first."""
         rows = self._session.store.list_functions(self.name, normal(name) if name else "")
         return [FunctionObject(self._session, function) for function, _ in rows]
+
+    def diff(self, one: str, other: str) -> Diff:
+        """What differs between two versions, in spec, code and bundled modules."""
+        first, second = self.get_function(one).record, self.get_function(other).record
+        return Diff(first, second, files=(self._session.files_of(first), self._session.files_of(second)))
 
     def get_function_names(self) -> list[str]:
         return sorted({function.name for function in self.list_functions()})

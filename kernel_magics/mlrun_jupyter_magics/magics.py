@@ -251,12 +251,9 @@ class MlrunMagics(Magics):
         return _project().get_run(_one(words, "abort UID")).abort()
 
     def _command_diff(self, words: list[str]) -> Any:
-        from mlrun_jupyter.runs.display import Diff
-
         if len(words) != 2:
             raise MLRunInvalidArgumentError("two versions are compared", next_step="%mlrun diff train@a train@b")
-        project = _project()
-        return Diff(project.get_function(words[0]).record, project.get_function(words[1]).record)
+        return _project().diff(*words)
 
 
 def _one(words: list[str], usage: str) -> str:

@@ -283,10 +283,7 @@ def functions_show(function: str, project: str | None, as_json: bool) -> None:
 @_project_option
 def functions_diff(one: str, other: str, project: str | None) -> None:
     """What differs in code and spec. Exit status 1 when anything does."""
-    from mlrun_jupyter.runs.display import Diff
-
-    home = _project(project)
-    found = Diff(home.get_function(one).record, home.get_function(other).record)
+    found = _project(project).diff(one, other)
     click.echo(f"{found!r}")
     sys.exit(1 if found.lines() else 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def overwrite(before: str, added: str) -> str:
         return before + added
     head, newline, line = before.rpartition("\n")
     done = head + newline
-    for piece in added.replace("\r\n", "\n").splitlines(keepends=True):
+    for piece in re.findall(r"[^\n]*\n|[^\n]+", added.replace("\r\n", "\n")):
         for at, part in enumerate(piece.split("\r")):
             if at:
                 line = part + line[len(part) :] if not part.endswith("\n") else (part if part.strip() else line + "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -199,11 +199,13 @@ def functions_table(rows: Sequence[tuple[Function, tuple[str, ...]]]) -> Table:
 class Diff:
     """What differs between two versions of a function, in code and in spec, as a unified diff."""
 
-    def __init__(self, one: Function, other: Function) -> None:
+    def __init__(self, one: Function, other: Function, files: Sequence[Mapping[str, str]] = ({}, {})) -> None:
+        """:param files: texts of the bundled modules of each, by relative path."""
         self.one, self.other = one, other
+        self._files = files
 
     @staticmethod
-    def _lines(function: Function) -> list[str]:
+    def _lines(function: Function, files: Mapping[str, str]) -> list[str]:
         import msgspec
 
         from mlrun_jupyter.model.canonical import to_yaml
@@ -211,14 +213,17 @@ class Diff:
 
         spec = msgspec.structs.replace(function, code=Code(handler=function.code.handler), origin=Origin(), created="", project="")
         code = "\n\n".join(cell.source.rstrip("\n") for cell in function.code.cells)
-        return ["# spec", *to_yaml(spec).splitlines(), "", "# code", *code.splitlines()]
+        shown = [line for line in to_yaml(spec).splitlines() if line != "origin: {}"]
+        modules = [line for name in sorted(files) for line in ("", f"# {name}", *files[name].splitlines())]
+        return ["# spec", *shown, "", "# code", *code.splitlines(), *modules]
 
     def lines(self) -> list[str]:
         """The lines of the diff; none when the versions are the same."""
         import difflib
 
         names = [f"{function.name}@{function.hash[:12]}" for function in (self.one, self.other)]
-        return list(difflib.unified_diff(self._lines(self.one), self._lines(self.other), names[0], names[1], lineterm=""))
+        one, other = (self._lines(function, files) for function, files in zip((self.one, self.other), self._files, strict=True))
+        return list(difflib.unified_diff(one, other, names[0], names[1], lineterm=""))
 
     def __repr__(self) -> str:
         return "\n".join(self.lines()) or "the two are the same version"
