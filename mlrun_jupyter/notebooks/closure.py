@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import difflib
 import re
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlrun_jupyter.errors import CaptureError, CellSyntaxError
@@ -95,8 +97,6 @@ def analyse(
     :param returns: names that the body promises to bind.
     :raises CellSyntaxError: when the body does not parse.
     """
-    from mlrun_jupyter.notebooks.taking import Taking
-
     try:
         tree = prepare(body).tree
     except (SyntaxError, ValueError) as error:
@@ -107,6 +107,16 @@ def analyse(
             why=f"{getattr(error, 'msg', None) or error}" + (f": {text.strip()}" if text.strip() else ""),
             next_step="correct that line and execute the cell again",
         ) from None
+    with _room_for(cells):
+        return _closure(tree, cells, declared, produced, values, body_cell, first_line, returns)
+
+
+def _closure(
+    tree: ast.Module, cells: Sequence[Cell], declared: Collection[str], produced: Collection[str],
+    values: Mapping[str, object] | None, body_cell: int, first_line: int, returns: Sequence[str],
+) -> Closure:  # fmt: skip
+    from mlrun_jupyter.notebooks.taking import Taking
+
     flow = Flow().run(tree)
     problems: list[Problem] = []
     taking = Taking(cells, flow, frozenset(declared) | PROVIDED, frozenset(produced), values, body_cell)
@@ -135,6 +145,20 @@ def analyse(
     problems += taking.problems.values()
     problems.sort(key=lambda one: (one.cell, one.line, one.name))
     return Closure(tuple(taking.pieces()), taking.packages(tree), tuple(sorted(taking.outputs)), tuple(problems))
+
+
+@contextlib.contextmanager
+def _room_for(cells: Sequence[Cell]) -> Iterator[None]:
+    """Within: definitions that need each other in a long chain are followed to the end.
+
+    Calls between Python functions take no C stack, so a higher limit is safe; it grows with what there is to follow.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 20 * sum(cell.source.count("\n") + 1 for cell in cells))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def require(closure: Closure, function: str) -> Closure:

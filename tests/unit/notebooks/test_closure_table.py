@@ -169,3 +169,12 @@ def test_what_is_refused_names_cell_line_and_way_out(case: Case, capsys: pytest.
 def test_the_table_is_large_enough() -> None:
     assert len(TAKEN) + len(REFUSED) >= 40
     assert len({case.name for case in TAKEN + REFUSED}) == len(TAKEN) + len(REFUSED)
+
+
+def test_a_long_chain_is_followed_to_its_end() -> None:
+    from mlrun_jupyter.notebooks.cells import Cell
+    from mlrun_jupyter.notebooks.closure import analyse
+
+    cells = [Cell(n, f"def f{n}():\n    return f{max(n - 1, 0)}()") for n in range(1500)]
+    closure = analyse("y = f1499()", cells=cells)
+    assert len(closure.pieces) == 1500 and not closure.problems
