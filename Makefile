@@ -26,7 +26,7 @@ demo: $(VENV)/.installed-demo  ## run the quick start on real data and show wher
 	@$(BIN)/mlrun-jupyter demo
 
 test: $(VENV)/.installed-dev  ## all tests: real kernels, real stores
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lab: $(VENV)/.installed-demo  ## JupyterLab with the examples
 	@$(BIN)/jupyter lab --notebook-dir examples
