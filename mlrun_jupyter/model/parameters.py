@@ -11,6 +11,7 @@ import ast
 import difflib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -199,7 +200,35 @@ def check_value(parameter: Parameter, value: Any) -> Any:
             why=f"got {shown if len(shown) <= 80 else shown[:77] + '…'} ({type(value).__name__})",
             next_step=f"pass {_example(kind)}",
         )
+    if parameter.schema:
+        _check_schema(parameter, value)
     return value
+
+
+def _check_schema(parameter: Parameter, value: Any) -> None:
+    # a second is saved where this grammar, for a URI check that no parameter needs, is not compiled
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    import jsonschema
+
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(parameter.schema).iter_errors(value))
+    if error is not None:
+        where = error.json_path.removeprefix("$").removeprefix(".")
+        raise ParameterError(
+            f"parameter {parameter.name!r} must be {_spoken(parameter.type)}",
+            why=f"{where}: {error.message}" if where else error.message,
+            next_step="pass a dict with its fields" if "properties" in str(parameter.schema) else "pass one of its values",
+        )
+
+
+def class_schema(kind: Any) -> dict[str, Any]:
+    """The JSON Schema of a class: pydantic's own, or msgspec's of dataclasses, structs, enums and the like; empty for others."""
+    try:
+        if hasattr(kind, "model_json_schema"):
+            return dict(kind.model_json_schema())
+        return msgspec.json.schema(kind)
+    except (TypeError, ValueError, RecursionError):
+        # no data class: values of it are checked by the run itself
+        return {}
 
 
 def _is_datetime(text: str) -> bool:
@@ -302,9 +331,12 @@ def bind(
 def json_schema(declared: Iterable[Parameter]) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of an object that holds the parameters."""
     properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     required: list[str] = []
     for parameter in declared:
         entry: dict[str, Any] = dict(parameter.schema or _JSON_TYPES.get(parameter.type, {}))
+        # references count from the root
+        definitions.update(entry.pop("$defs", {}))
         if parameter.optional and "type" in entry:
             entry["type"] = [entry["type"], "null"]
         if parameter.doc:
@@ -322,6 +354,8 @@ def json_schema(declared: Iterable[Parameter]) -> dict[str, Any]:
     }
     if required:
         schema["required"] = required
+    if definitions:
+        schema["$defs"] = definitions
     return schema
 
 
@@ -337,7 +371,7 @@ def literal(value: Any) -> str:
 
 
 def _spoken(kind: str) -> str:
-    return {"int": "an int", "path": "a path (text)", "datetime": "an ISO 8601 time"}.get(kind, f"a {kind}")
+    return {"int": "an int", "path": "a path (text)", "datetime": "an ISO 8601 time"}.get(kind, f"{'an' if kind[:1] in 'AEIOaeio' else 'a'} {kind}")
 
 
 def _example(kind: str) -> str:

@@ -20,7 +20,7 @@ from mlrun_jupyter.model.function import (
     declare_outputs,
 )
 from mlrun_jupyter.model.names import check_label
-from mlrun_jupyter.model.parameters import BASIC, Parameter, declare
+from mlrun_jupyter.model.parameters import BASIC, Parameter, check_value, class_schema, declare
 from mlrun_jupyter.notebooks.bundle import find_local_modules
 from mlrun_jupyter.notebooks.cells import Cell
 from mlrun_jupyter.notebooks.closure import Closure, analyse, require
@@ -91,7 +91,7 @@ def define_cell(
     given.extend(Input(name=key, default=uri.partition("@")[0]) for key, uri in found.items())
     files = {path: put_blob(file.read_bytes()) for path, file in find_local_modules(closure.packages, folder).items()}
     function = Function(
-        name=label, project=project, code=code_of(closure, body), parameters=tuple(_known_types(declared, closure)),
+        name=label, project=project, code=code_of(closure, body), parameters=tuple(_known_types(declared, closure, values or {})),
         inputs=tuple(given), returns=outputs, files=files, packages=tuple(sorted(closure.packages)), origin=origin or Origin(),
         **options,
     )  # fmt: skip
@@ -125,7 +125,8 @@ def _distinct(label: str, declared: Sequence[Parameter], given: Sequence[Input])
             )
 
 
-def _known_types(declared: Sequence[Parameter], closure: Closure) -> list[Parameter]:
+def _known_types(declared: Sequence[Parameter], closure: Closure, values: Mapping[str, object]) -> list[Parameter]:
+    """The parameters, those of classes with the schema of these, where the classes are at hand."""
     provided = {name for piece in closure.pieces for name in piece.names}
     for parameter in declared:
         if parameter.type and parameter.type not in BASIC and parameter.type.partition(".")[0] not in provided:
@@ -134,4 +135,19 @@ def _known_types(declared: Sequence[Parameter], closure: Closure) -> list[Parame
                 why=f"types are {', '.join(BASIC)}, or a class that the cell uses",
                 next_step="use one of these, or define the class in a cell before",
             )
-    return list(declared)
+    return [_with_schema(parameter, values) for parameter in declared]
+
+
+def _with_schema(parameter: Parameter, values: Mapping[str, object]) -> Parameter:
+    if not parameter.type or parameter.type in BASIC:
+        return parameter
+    head, *rest = parameter.type.split(".")
+    kind: Any = values.get(head)
+    for name in rest:
+        kind = getattr(kind, name, None)
+    if not isinstance(kind, type):
+        return parameter
+    parameter = msgspec.structs.replace(parameter, schema=class_schema(kind))
+    if not parameter.required:
+        check_value(parameter, parameter.default)
+    return parameter

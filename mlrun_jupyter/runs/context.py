@@ -573,7 +573,7 @@ def convert(name: str, value: Any, kind: Any) -> Any:
             except Exception as second:
                 error = second
         raise ParameterError(
-            f"parameter {name!r} must be a {getattr(kind, '__name__', kind)}",
+            f"parameter {name!r} must be of the type {getattr(kind, '__name__', kind)}",
             why=str(error).replace("\n", "; ")[:500],
             next_step="pass a dict with its fields",
         ) from error

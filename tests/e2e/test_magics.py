@@ -77,6 +77,17 @@ def test_outputs_of_one_are_inputs_of_the_next_and_lineage_shows_it(lab: LiveNot
     assert refused.error and refused.error["ename"] == "CaptureError"
 
 
+def test_parameters_of_classes_are_checked_before_the_start(lab: LiveNotebook) -> None:
+    lab.run("from dataclasses import dataclass\nimport enum\nfrom pydantic import BaseModel\n@dataclass\nclass Opt:\n    lr: float\nclass P(BaseModel):\n    a: int = 1\nclass Side(enum.Enum):\n    L = 'left'")
+    cell = lab.run("%%mlrun f --param 'o:Opt={\"lr\": 0.5}' --param 'p:P={}' --param s:Side=left --param when:datetime=2026-01-02 --param at:path=a/b --returns x\nx = [o.lr, p.a, s.name, when.year, at.name]")
+    assert cell.error is None and lab.value("x") == [0.5, 1, "L", 2026, "b"], cell.text
+    wrong = lab.run("%mlrun run f 'o={\"lr\": \"fast\"}'")
+    assert wrong.error and wrong.error["ename"] == "ParameterError" and "lr: 'fast'" in wrong.text
+    assert lab.value("len(__import__('mlrun_jupyter').get_current_project().list_runs())") == 1
+    right = lab.run("r = __import__('mlrun_jupyter').get_current_project().run_function('f', params={'o': Opt(2.0), 'p': P(a=4), 's': Side.L})")
+    assert right.error is None and lab.value("r.output('x')")[:2] == [2.0, 4]
+
+
 def test_capture_takes_a_value_along(lab: LiveNotebook) -> None:
     lab.run("import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})\nwords = {'x': [1]}\nwords['y'] = 2")
     cell = lab.run("%%mlrun use --capture df --capture words --returns n,w\nn = len(df)\nw = words")
