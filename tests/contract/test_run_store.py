@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,20 +31,22 @@ def _server_programs() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     programs = _server_programs()
     if programs is None:
         if os.environ.get("CI"):
             pytest.fail("CI has to install PostgreSQL")
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    folder = tmp_path_factory.mktemp("pg")
+    # a short path of its own: sockets allow no long ones, and pytest removes the folders of earlier sessions
+    with tempfile.TemporaryDirectory(prefix="mlrun-pg-", ignore_cleanup_errors=True) as folder:
+        yield from _serve(programs, Path(folder))
+
+
+def _serve(programs: Path, folder: Path) -> Iterator[str]:
     run: list[str] = []
     if os.getuid() == 0:
         # the server refuses to run as root
         run = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        for place in (folder, *folder.parents):
-            if str(place).startswith("/tmp/") and place.owner() == "root":
-                place.chmod(0o755)
         shutil.chown(folder, "postgres", "postgres")
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(folder)}
     start = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h ''"]
