@@ -117,7 +117,13 @@ def table_text(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
 def table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
     """A plain table in the notebook's own style."""
     titles = "".join(f"<th style='text-align:left'>{escape(title)}</th>" for title in head)
-    body = "".join("<tr>" + "".join(f"<td style='text-align:left'>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+
+    def cell(text: str) -> str:
+        # short ones stay on one line, so that the long ones get the room
+        whole = ";white-space:nowrap" if len(text) <= 24 else ""
+        return f"<td style='text-align:left{whole}'>{escape(text)}</td>"
+
+    body = "".join("<tr>" + "".join(cell(str(text)) for text in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>" if body else f"<i style='{_DIM}'>nothing to show</i>"
 
 
