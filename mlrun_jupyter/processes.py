@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Collection
 
 from mlrun_jupyter.model.run import Lease
 
@@ -68,12 +69,12 @@ def of_run(uid: str) -> list[int]:
     return found
 
 
-def end_all(uid: str, *, spare: int = 0, patience: float = 5.0) -> list[int]:
-    """Kill every process of a run except ``spare``, until none is left. Returns those that were ended."""
+def end_all(uid: str, *, spare: Collection[int] = (), patience: float = 5.0) -> list[int]:
+    """Kill every process of a run except those in ``spare``, until none is left. Returns those that were ended."""
     ended: list[int] = []
     deadline = time.monotonic() + patience
     while True:
-        living = [pid for pid in of_run(uid) if pid != spare]
+        living = [pid for pid in of_run(uid) if pid not in spare]
         if not living or time.monotonic() > deadline:
             return ended
         for pid in living:

@@ -108,36 +108,40 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
         if kind.startswith("comm"):
             self.handle_comm_msg(cell.outputs, msg, cell_index)
             return None
-        if kind == "execute_input":
-            return None
-        self.observer.before_output()
-        journal = self.observer.journal
-        if kind == "stream":
-            journal.output(kind, cell=cell_index, size=len(content["text"]), name=content["name"], text=content["text"])
-        elif kind == "clear_output":
-            journal.write("clear", cell=cell_index, wait=bool(content.get("wait")))
-        elif kind == "update_display_data":
-            journal.output(
-                "update", cell=cell_index, size=_size(content["data"]), display_id=(content.get("transient") or {}).get("display_id"),
-                data=content["data"], metadata=content.get("metadata", {}),
-            )  # fmt: skip
-        elif kind in ("display_data", "execute_result", "error"):
-            output = {"output_type": kind, **{k: v for k, v in content.items() if k != "transient"}}
-            if kind == "error":
-                # what failed is always worth keeping, however loud the cell was
-                journal.write("output", cell=cell_index, output=output)
-                self.observer.cell_failed(cell_index, content)
-            else:
-                journal.output(
-                    "output", cell=cell_index, size=_size(content["data"]), output=output,
-                    display_id=(content.get("transient") or {}).get("display_id"),
-                )  # fmt: skip
+        if kind != "execute_input":
+            record(self.observer, cell_index, kind, content)
         return None
 
     def set_widgets_metadata(self) -> None:
         super().set_widgets_metadata()
         if self.widget_state:
             self.observer.planned(self.nb)
+
+
+def record(observer: Observer, cell: int, kind: str, content: dict[str, Any]) -> None:
+    """Write a message of a kernel or shell to the journal."""
+    observer.before_output()
+    journal = observer.journal
+    if kind == "stream":
+        journal.output(kind, cell=cell, size=len(content["text"]), name=content["name"], text=content["text"])
+    elif kind == "clear_output":
+        journal.write("clear", cell=cell, wait=bool(content.get("wait")))
+    elif kind == "update_display_data":
+        journal.output(
+            "update", cell=cell, size=_size(content["data"]), display_id=(content.get("transient") or {}).get("display_id"),
+            data=content["data"], metadata=content.get("metadata", {}),
+        )  # fmt: skip
+    elif kind in ("display_data", "execute_result", "error"):
+        output = {"output_type": kind, **{k: v for k, v in content.items() if k != "transient"}}
+        if kind == "error":
+            # what failed is always worth keeping, however loud the cell was
+            journal.write("output", cell=cell, output=output)
+            observer.cell_failed(cell, content)
+        else:
+            journal.output(
+                "output", cell=cell, size=_size(content["data"]), output=output,
+                display_id=(content.get("transient") or {}).get("display_id"),
+            )  # fmt: skip
 
 
 def _size(data: dict[str, Any]) -> int:
@@ -158,6 +162,20 @@ def kernel_manager(command: list[str], env: dict[str, str]) -> Iterator[tuple[An
         )
         manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python", name="python3")
         yield manager, {"env": {**os.environ, **env}}
+
+
+def execute_forked(notebook: Any, *, parameters: dict[str, Any], observer: Observer, shell: Any) -> None:
+    """Execute a function notebook with papermill in a forked shell.
+
+    :raises papermill.PapermillExecutionError: when a cell raises.
+    :raises nbclient.exceptions.DeadKernelError: when the shell dies.
+    """
+    import papermill
+
+    papermill.execute_notebook(
+        notebook, None, parameters=parameters, engine_name="mlrun-shell", kernel_name="python3", language="python",
+        progress_bar=False, observer=observer, shell=shell, autosave_cell_every=0,
+    )  # fmt: skip
 
 
 def execute(

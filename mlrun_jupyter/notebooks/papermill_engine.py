@@ -1,4 +1,5 @@
-"""The papermill engine ``mlrun``: nbclient's, with every kernel message written to a journal.
+"""The papermill engines: ``mlrun``, which is nbclient's with every kernel message written to a journal, and
+``mlrun-shell``, which has a forked shell instead of a kernel.
 
 Papermill loads all engines when it is imported, so this module must stay small and always importable. Without a journal
 (``papermill --engine mlrun`` on a command line) the engine does just what papermill's own does.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from papermill.engines import NBClientEngine
+from papermill.engines import Engine, NBClientEngine
 
 if TYPE_CHECKING:
     from mlrun_jupyter.notebooks.execution import Observer
@@ -24,3 +25,13 @@ class MlrunEngine(NBClientEngine):  # type: ignore[misc]
         from mlrun_jupyter.notebooks.execution import JournalClient
 
         return JournalClient.run(nb_man, kernel_name, observer, **kwargs)
+
+
+class ShellEngine(Engine):  # type: ignore[misc]
+    """Executes a notebook in a shell that was forked for it; used by the worker, which has one."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, observer: Observer, shell: Any, **kwargs: Any) -> Any:
+        from mlrun_jupyter.notebooks.forked import run
+
+        return run(nb_man, observer, shell)

@@ -15,6 +15,14 @@ def main() -> None:
     # notebook needs; jsonschema does without it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     die_with_parent()
+    prepare()
+    from ipykernel.kernelapp import IPKernelApp
+
+    IPKernelApp.launch_instance()
+
+
+def prepare() -> None:
+    """What a run's kernel or shell needs before its first cell: the bundled modules, and MLflow pointed at its run."""
     from mlrun_jupyter.worker.entry import current_order
 
     order = current_order()
@@ -24,15 +32,12 @@ def main() -> None:
         from mlrun_jupyter.runs import mlflow_hook
 
         bundle = Path(order.folder) / "bundle"
-        if bundle.is_dir():
+        if bundle.is_dir() and str(bundle) not in sys.path:
             sys.path.insert(0, str(bundle))
         mlflow_hook.install(
             order.tracking_uri, project=order.project, run_name=order.name, uid=order.uid, folder=Path(order.folder),
             home=Path(order.home),
         )  # fmt: skip
-    from ipykernel.kernelapp import IPKernelApp
-
-    IPKernelApp.launch_instance()
 
 
 def die_with_parent() -> None:

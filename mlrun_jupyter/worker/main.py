@@ -29,7 +29,7 @@ from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import amount, elapsed, iso, now
 from mlrun_jupyter.model.order import Order
 from mlrun_jupyter.model.run import Progress, Run
-from mlrun_jupyter.notebooks import build, execution, views
+from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name
 from mlrun_jupyter.protocols.store import Store
@@ -38,6 +38,8 @@ from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
 from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
+from mlrun_jupyter.worker.shell import entry, search_path
+from mlrun_jupyter.worker.zygote import Zygote
 
 PULSE = 0.2
 
@@ -96,6 +98,8 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda number, frame: self.stop("aborted"))
         if not self._begin():
             return
+        # before any thread is started: a process with threads must not fork
+        self._zygote = self._fork_zygote()
         pulse = threading.Thread(target=self._pulse, name="mlrun-pulse", daemon=True)
         pulse.start()
         state, cause, error = states.ERROR, "", ""
@@ -133,6 +137,18 @@ class Worker:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(blobs.get(Path(self.order.home), digest))
 
+    def _fork_zygote(self) -> Zygote | None:
+        """The process that forks this run's shells; ``None`` when it is to have a full kernel."""
+        engine, why = engines.choose(self.order.function, python=self.order.python)
+        if engine != engines.SHELL:
+            self.journal.write("note", text=f"runs in a full kernel: {why}") if why else None
+            return None
+        try:
+            return Zygote.start(entry)
+        except OSError as error:
+            self._note(f"runs in a full kernel: no shell can be forked: {error}")
+            return None
+
     def _attempts(self) -> tuple[str, str, str]:
         for attempt in range(1, self.order.retries + 2):
             self.journal.new_attempt(attempt)
@@ -144,7 +160,7 @@ class Worker:
             note = f"attempt {attempt} of {self.order.retries + 1} failed: {cause}; tried again"
             self.journal.write("note", text=note)
             self._note(note)
-            end_all(self.order.uid)
+            end_all(self.order.uid, spare=(self._zygote.pid,) if self._zygote else ())
             self._finished.wait(min(2.0 ** (attempt - 1), 30))
         raise AssertionError("the loop returns")
 
@@ -161,6 +177,8 @@ class Worker:
             "MLRUN_JUPYTER_HOME": self.order.home,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
+        if self._zygote is not None:
+            return self._execute_forked(self._zygote, env)
         command = [self.order.python or sys.executable, "-m", "mlrun_jupyter.worker.kernel", "-f", "{connection_file}"]
         for start in range(1, self.order.start_retries + 2):
             began = False
@@ -190,6 +208,29 @@ class Worker:
                 self._note(note)
                 end_all(self.order.uid)
         raise AssertionError("the loop returns")
+
+    def _execute_forked(self, zygote: Zygote, env: dict[str, str]) -> tuple[str, str, str]:
+        """One attempt in a forked shell."""
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        workdir = self._workdir()
+        spec = {
+            "env": {**os.environ, **env}, "workdir": str(workdir), "path": search_path(workdir, self.folder / "bundle"),
+        }  # fmt: skip
+        try:
+            shell = zygote.spawn(spec)
+        except RuntimeError as failure:
+            return states.ERROR, str(failure), ""
+        try:
+            execution.execute_forked(build.build(self.order.function), parameters=self._injected(), observer=self, shell=shell)
+            return self._check_completed()
+        except PapermillExecutionError as failure:
+            return self._failed(failure)
+        except DeadKernelError:
+            return self._died()
+        finally:
+            shell.close()
 
     def _workdir(self) -> Path:
         folder = Path(self.order.workdir)
@@ -260,6 +301,7 @@ class Worker:
         return process.poll() if process is not None else None
 
     _process: Any = None
+    _zygote: Zygote | None = None
 
     def _stopped(self) -> tuple[str, str, str]:
         if self.stop_reason == "timeout":
