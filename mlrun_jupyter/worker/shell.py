@@ -167,6 +167,7 @@ def _fresh(spec: dict[str, Any]) -> None:
 
 def make_shell(outlet: Outlet) -> Any:
     """IPython's shell, as in a kernel."""
+    from ipykernel.compiler import XCachingCompiler
     from ipykernel.zmqshell import ZMQInteractiveShell
     from traitlets.config import Config
 
@@ -176,7 +177,7 @@ def make_shell(outlet: Outlet) -> Any:
     config.HistoryManager.hist_file = ":memory:"
     session = Handover(config=config)
     session.outlet = outlet
-    shell = ZMQInteractiveShell.instance(config=config)
+    shell = ZMQInteractiveShell.instance(config=config, compiler_class=XCachingCompiler)
     shell.displayhook.session = session
     shell.displayhook.pub_socket = None
     shell.displayhook.topic = b"execute_result"
