@@ -30,6 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tracking_uri              MLflow tracking URI; empty: ``MLFLOW_TRACKING_URI``, else SQLite in ``home``
     project                   the current project, when none is chosen
     executor                  the executor of runs that name none
+    warm                      whether workers are forked from a process that has the heavy modules imported
+    preload                   modules that this process imports ahead, separated by commas
+    warm_idle                 seconds without a run after which it ends
     heartbeat                 seconds between two heartbeats of a worker
     lease                     seconds without a heartbeat after which a run of another host is lost
     start_timeout             seconds that a kernel may take to start
@@ -46,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tracking_uri: str = ""
     project: str = ""
     executor: str = "process"
+    warm: bool = True
+    preload: str = "numpy,pandas,matplotlib.figure,sklearn.base,sklearn.metrics"
+    warm_idle: float = 1800.0
     heartbeat: float = 2.0
     lease: float = 60.0
     start_timeout: float = 60.0

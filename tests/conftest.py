@@ -17,6 +17,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith(("MLRUN_", "MLFLOW_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLRUN_JUPYTER_HOME", str(folder))
+    # fork servers that tests start must not outlive them for long
+    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "15")
     monkeypatch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR", "/tmp/mlrun-jupyter-tests-mpl"))
     return folder
 

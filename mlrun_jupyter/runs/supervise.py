@@ -24,20 +24,21 @@ from mlrun_jupyter.settings import Settings
 GRACE = timedelta(seconds=30)
 
 
-def reconcile(store: Store, settings: Settings, *, only: str = "") -> list[Run]:
+def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = "") -> list[Run]:
     """Give every run whose worker is gone a terminal state with its cause. Whoever opens the store may call this.
 
     A run of this machine is judged by its process; one of another machine by its heartbeat, and only after
     ``settings.lease`` seconds without one.
 
     :param only: look at the run of this uid alone.
+    :param how: how its worker ended, from its parent, who knows.
     :returns: the runs that were ended.
     """
     ended: list[Run] = []
     for run, heartbeat in store.unfinished():
         if only and run.uid != only:
             continue
-        cause = _why_gone(run, heartbeat, settings)
+        cause = f"its worker (process {run.lease.pid} on {run.lease.host}) died: {how}" if how and only else _why_gone(run, heartbeat, settings)
         if cause:
             try:
                 ended.append(_end(store, settings, run, cause))
@@ -101,7 +102,9 @@ def wait(
     :raises MLRunTimeoutError: when the time is over; the run goes on.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    checked = 0.0
+    # counted from now: a run that was just submitted is not dead yet
+    checked = time.monotonic()
+    pause = min(0.005, interval)
     while True:
         run = store.get_run(uid)
         tick()
@@ -115,7 +118,9 @@ def wait(
                 f"run {run.name} {run.uid[:12]} is still {run.state} after {timeout:.0f} s",
                 next_step=f"wait longer, or stop it: mlrun-jupyter abort {run.uid[:12]}",
             )
-        time.sleep(interval)
+        # short runs are noticed at once, and long ones cost little
+        time.sleep(pause)
+        pause = min(interval, pause * 1.2)
 
 
 def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted") -> Run:

@@ -39,24 +39,29 @@ from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
 from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
 from mlrun_jupyter.worker.shell import entry, search_path
-from mlrun_jupyter.worker.zygote import Zygote
+from mlrun_jupyter.worker.zygote import Once, Parent, Zygote
 
 PULSE = 0.2
 
 
-def carry_out(path: str) -> int:
-    """Carry out the order in the file; returns the exit status of the process: 0 when the run completed."""
+def carry_out(path: str, *, start: str = "cold", tell: bool = True) -> int:
+    """Carry out the order in the file; returns the exit status of the process: 0 when the run completed.
+
+    :param start: how this process came to be, for the record.
+    :param tell: bring the run to the tracker as well; else somebody else does.
+    """
     order = decode(Path(path).read_bytes(), Order)
     settings = load({"home": order.home})
     from mlrun_jupyter.session import open_store
 
     with contextlib.closing(open_store(settings)) as store:
         worker = Worker(order, store, settings, Path(path))
+        worker.start = start
         try:
             worker.run()
         finally:
             # in a `finally`, since the report and the tracker must not depend on how the run ended
-            worker.publish()
+            worker.publish(tell=tell)
         return 0 if store.get_run(order.uid).state == states.COMPLETED else 1
 
 
@@ -84,6 +89,8 @@ class Worker:
         self._finished = threading.Event()
         self._failure: BaseException | None = None
         self._started = time.monotonic()
+        self.start = "cold"
+        self._dying: list[int] = []
 
     def _secrets(self) -> list[str]:
         from mlrun_jupyter.registry import SECRET_STORES
@@ -109,7 +116,7 @@ class Worker:
             cause = f"the worker failed: {type(failure).__name__}: {failure}"
             traceback.print_exc()
         finally:
-            end_all(self.order.uid)
+            self._end_strays()
             self._finished.set()
             pulse.join(timeout=30)
             self._end(state, cause, error)
@@ -117,7 +124,8 @@ class Worker:
     def _begin(self) -> bool:
         def change(run: Run) -> Run:
             return msgspec.structs.replace(
-                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), environment=environment()
+                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()),
+                environment={**environment(), "start": self.start},
             )
 
         try:
@@ -137,14 +145,20 @@ class Worker:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(blobs.get(Path(self.order.home), digest))
 
-    def _fork_zygote(self) -> Zygote | None:
-        """The process that forks this run's shells; ``None`` when it is to have a full kernel."""
+    def _end_strays(self) -> None:
+        """End what the cells have left running. The zygote goes with this process, and its shells are on their way."""
+        end_all(self.order.uid, spare=[*self._dying, *([self._zygote.pid] if self._zygote else [])])
+
+    def _fork_zygote(self) -> Parent | None:
+        """What forks this run's shells; ``None`` when it is to have a full kernel."""
         engine, why = engines.choose(self.order.function, python=self.order.python)
         if engine != engines.SHELL:
             self.journal.write("note", text=f"runs in a full kernel: {why}") if why else None
             return None
         try:
-            return Zygote.start(entry)
+            if self.order.retries:
+                return Zygote.start(entry)
+            return Once(entry, self._shell_spec(1))
         except OSError as error:
             self._note(f"runs in a full kernel: no shell can be forked: {error}")
             return None
@@ -160,7 +174,7 @@ class Worker:
             note = f"attempt {attempt} of {self.order.retries + 1} failed: {cause}; tried again"
             self.journal.write("note", text=note)
             self._note(note)
-            end_all(self.order.uid, spare=(self._zygote.pid,) if self._zygote else ())
+            self._end_strays()
             self._finished.wait(min(2.0 ** (attempt - 1), 30))
         raise AssertionError("the loop returns")
 
@@ -169,17 +183,10 @@ class Worker:
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-        env = {
-            **self.order.env,
-            ORDER: str(self.order_path),
-            ATTEMPT: str(attempt),
-            UID: self.order.uid,
-            "MLRUN_JUPYTER_HOME": self.order.home,
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        }
-        if self._zygote is not None:
-            return self._execute_forked(self._zygote, env)
+        env = self._env(attempt)
         command = [self.order.python or sys.executable, "-m", "mlrun_jupyter.worker.kernel", "-f", "{connection_file}"]
+        if self._zygote is not None:
+            return self._execute_forked(self._zygote, attempt)
         for start in range(1, self.order.start_retries + 2):
             began = False
             try:
@@ -209,17 +216,30 @@ class Worker:
                 end_all(self.order.uid)
         raise AssertionError("the loop returns")
 
-    def _execute_forked(self, zygote: Zygote, env: dict[str, str]) -> tuple[str, str, str]:
+    def _env(self, attempt: int) -> dict[str, str]:
+        """The variables that a kernel or shell has beyond the worker's own."""
+        return {
+            **self.order.env,
+            ORDER: str(self.order_path),
+            ATTEMPT: str(attempt),
+            UID: self.order.uid,
+            "MLRUN_JUPYTER_HOME": self.order.home,
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
+
+    def _shell_spec(self, attempt: int) -> dict[str, Any]:
+        workdir = self._workdir()
+        return {
+            "env": {**os.environ, **self._env(attempt)}, "workdir": str(workdir), "path": search_path(workdir, self.folder / "bundle"),
+        }  # fmt: skip
+
+    def _execute_forked(self, zygote: Parent, attempt: int) -> tuple[str, str, str]:
         """One attempt in a forked shell."""
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-        workdir = self._workdir()
-        spec = {
-            "env": {**os.environ, **env}, "workdir": str(workdir), "path": search_path(workdir, self.folder / "bundle"),
-        }  # fmt: skip
         try:
-            shell = zygote.spawn(spec)
+            shell = zygote.spawn(self._shell_spec(attempt))
         except RuntimeError as failure:
             return states.ERROR, str(failure), ""
         try:
@@ -231,6 +251,7 @@ class Worker:
             return self._died()
         finally:
             shell.close()
+            self._dying.append(shell.pid)
 
     def _workdir(self) -> Path:
         folder = Path(self.order.workdir)
@@ -301,7 +322,7 @@ class Worker:
         return process.poll() if process is not None else None
 
     _process: Any = None
-    _zygote: Zygote | None = None
+    _zygote: Parent | None = None
 
     def _stopped(self) -> tuple[str, str, str]:
         if self.stop_reason == "timeout":
@@ -471,7 +492,7 @@ class Worker:
         self.journal.write("end", state=state, cause=cause)
         self.journal.sync()
 
-    def publish(self) -> None:
+    def publish(self, *, tell: bool = True) -> None:
         """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this."""
         run = self.store.get_run(self.order.uid)
         try:
@@ -482,7 +503,8 @@ class Worker:
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
         if run.terminal:
             self.store.outbox_put("run", run.uid)
-        delivery.deliver(self.store, Path(self.order.home), self.settings)
+        if tell:
+            delivery.deliver(self.store, Path(self.order.home), self.settings)
 
 
 def _subtitle(run: Run) -> str:

@@ -149,6 +149,8 @@ def entry(spec: dict[str, Any], channel: socket.socket) -> None:
     finally:
         outlet.flush()
         atexit._run_exitfuncs()
+        # the worker need not wait for the memory to be given back
+        outlet.message("bye", {})
 
 
 def _fresh(spec: dict[str, Any]) -> None:
@@ -185,6 +187,12 @@ def make_shell(outlet: Outlet) -> Any:
     shell.display_pub.pub_socket = None
     shell.builtin_trap.activate()
     _no_input()
+    if "matplotlib.pyplot" in sys.modules and "inline" in os.environ.get("MPLBACKEND", ""):
+        # imported ahead, when there was no shell that its figures could be shown in
+        from matplotlib_inline.backend_inline import configure_inline_support
+
+        sys.modules["matplotlib.pyplot"].switch_backend(os.environ["MPLBACKEND"])
+        configure_inline_support(shell, os.environ["MPLBACKEND"])  # type: ignore[no-untyped-call]
     return shell
 
 
@@ -214,6 +222,8 @@ async def _serve(shell: Any, outlet: Outlet, channel: socket.socket) -> None:
         if not data:
             return
         for message in buffer.feed(data):
+            if "source" not in message:
+                return
             channel.setblocking(True)
             ok = await _run(shell, str(message["source"]))
             sys.stdout.flush()

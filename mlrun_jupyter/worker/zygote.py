@@ -6,14 +6,16 @@ it learns at once how they died, and tells the worker. It dies with the worker, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from mlrun_jupyter.notebooks import frames
 from mlrun_jupyter.worker.kernel import die_with_parent
@@ -30,8 +32,8 @@ class Shell:
     :ivar err: the same for 2.
     """
 
-    def __init__(self, zygote: Zygote, pid: int, channel: socket.socket, out: int, err: int) -> None:
-        self.zygote = zygote
+    def __init__(self, parent: Parent, pid: int, channel: socket.socket, out: int, err: int) -> None:
+        self._parent = parent
         self.pid = pid
         self.channel = channel
         self.out = out
@@ -41,24 +43,32 @@ class Shell:
     def poll(self) -> int | None:
         """The exit status, negative for a signal; ``None`` while it lives."""
         if self._status is None:
-            self._status = self.zygote.status(self.pid)
+            self._status = self._parent.status(self.pid)
         return self._status
 
     def wait(self, seconds: float) -> int | None:
         """The exit status, waited for so long."""
         if self._status is None:
-            self._status = self.zygote.status(self.pid, seconds)
+            self._status = self._parent.status(self.pid, seconds)
         return self._status
 
     def close(self) -> None:
-        """Let it end, and end it when it does not."""
+        """Let it run what it has registered for its end, and end it."""
+        deadline = time.monotonic() + 5.0
+        buffer = frames.Buffer()
+        try:
+            frames.send(self.channel, {"end": True})
+            self.channel.settimeout(5.0)
+            while time.monotonic() < deadline and (data := self.channel.recv(1 << 16)):
+                if any(message["type"] == "bye" for message in buffer.feed(data)):
+                    break
+        except OSError:
+            # it is dead already
+            pass
         self.channel.close()
-        if self.wait(1.0) is None:
-            try:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            self.wait(5.0)
         for descriptor in (self.out, self.err):
             os.close(descriptor)
 
@@ -70,6 +80,60 @@ class Shell:
     @property
     def process(self) -> Shell:
         return self
+
+
+class Parent(Protocol):
+    """Who forks shells."""
+
+    pid: int
+
+    def spawn(self, spec: dict[str, Any]) -> Shell: ...
+
+    def status(self, pid: int, seconds: float = 0.0) -> int | None: ...
+
+
+class Once:
+    """Forks one shell at once, for a worker that has no threads yet and needs no second one.
+
+    :ivar pid: 0, since there is no process between.
+    """
+
+    pid = 0
+
+    def __init__(self, entry: Entry, spec: dict[str, Any]) -> None:
+        self._exited: int | None = None
+        channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        out, far_out = os.pipe()
+        err, far_err = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            for descriptor in (out, err):
+                os.close(descriptor)
+            channel.close()
+            _become_shell([far.detach(), far_out, far_err], spec, entry)
+        far.close()
+        os.close(far_out)
+        os.close(far_err)
+        self._shell = Shell(self, pid, channel, out, err)
+
+    def spawn(self, spec: dict[str, Any]) -> Shell:
+        """The shell that was forked."""
+        return self._shell
+
+    def status(self, pid: int, seconds: float = 0.0) -> int | None:
+        """How it ended, if it did, waiting for it so long."""
+        deadline = time.monotonic() + seconds
+        while self._exited is None:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self._exited = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= deadline:
+                break
+            else:
+                time.sleep(0.01)
+        return self._exited
 
 
 class Zygote:
@@ -186,7 +250,10 @@ def _serve(control: socket.socket, entry: Entry) -> None:
             except OSError:
                 pid = -1
             if pid == 0:
-                _become_shell(control, (awake, wake), mine, spec, entry)
+                control.close()
+                for descriptor in (awake, wake):
+                    os.close(descriptor)
+                _become_shell(mine, spec, entry)
             for descriptor in mine:
                 os.close(descriptor)
             if pid > 0:
@@ -207,16 +274,13 @@ def _tell_dead(control: socket.socket, children: set[int]) -> None:
             frames.send(control, {"pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
 
-def _become_shell(control: socket.socket, pipe: tuple[int, int], given: list[int], spec: dict[str, Any], entry: Entry) -> None:
+def _become_shell(given: list[int], spec: dict[str, Any], entry: Entry) -> None:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        control.close()
-        for descriptor in pipe:
-            os.close(descriptor)
         die_with_parent()
         channel = socket.socket(fileno=given[0])
         for descriptor, place in zip(given[1:], (1, 2), strict=True):

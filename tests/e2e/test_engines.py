@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,39 @@ def test_nothing_of_one_run_is_left_for_the_next(project: mlrun.Project, workdir
     runs = [function.run() for _ in range(3)]
     assert [run.output("seen") for run in runs] == [["", str(workdir), True, False, False]] * 3
     assert len({run.output("return") for run in runs}) == 3
+
+
+def test_a_warm_run_is_a_run_like_any_other(project: mlrun.Project, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cold without a server, warm with one; both are on record, and tell the tracker."""
+    import time
+
+    from mlrun_jupyter import warm
+    from mlrun_jupyter.settings import load
+
+    runtime = Path(tempfile.mkdtemp(prefix="mj-"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    (workdir / "one.py").write_text("import os\ndef go(n: int = 1):\n    return [n, os.environ.get('MARK', '')]\n")
+    function = project.set_function("one.py", name="one", handler="go")
+    monkeypatch.setenv("MLRUN_JUPYTER_WARM", "false")
+    cold = function.run()
+    assert cold.refresh().environment["start"] == "cold" and not list(runtime.glob("mlrun-jupyter-*/*.sock"))
+    monkeypatch.delenv("MLRUN_JUPYTER_WARM")
+    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "5")
+    monkeypatch.setenv("MLRUN_JUPYTER_PRELOAD", "json")
+    assert function.run().refresh().environment["start"] == "cold", "nobody waits for the server"
+    place = warm.address(load().preload.split(","), os.environ)
+    deadline = time.monotonic() + 60
+    while not place.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    run = function.run(params={"n": 3}, env={"MARK": "x"})
+    assert run.refresh().environment["start"] == "warm" and run.output("return") == [3, "x"]
+    assert function.run().output("return") == [1, ""]
+    # other variables are another environment: its first run is cold
+    monkeypatch.setenv("OTHER_VARIABLE", "1")
+    assert warm.address(load().preload.split(","), os.environ) != place
+    monkeypatch.delenv("OTHER_VARIABLE")
+    assert mlrun.flush(120) == 0 and run.refresh().tracking.get("run_id")
+    deadline = time.monotonic() + 60
+    while place.exists() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert not place.exists(), "it ends when nobody asks"

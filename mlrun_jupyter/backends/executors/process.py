@@ -11,17 +11,27 @@ import threading
 import time
 from pathlib import Path
 
+from mlrun_jupyter import warm
 from mlrun_jupyter.errors import MLRunRuntimeError
 from mlrun_jupyter.model.run import Lease, Run
 from mlrun_jupyter.processes import UID, end_all, holds, lease_of
+from mlrun_jupyter.settings import Settings, load
 
 
 class ProcessExecutor:
-    """Starts ``python -m mlrun_jupyter.worker ORDER`` in a session of its own."""
+    """Has the worker forked by the fork server, where one listens; else starts ``python -m mlrun_jupyter.worker ORDER``.
+
+    Either way it is in a session of its own. When no server listens yet, one is started for the runs to come.
+    """
 
     name = "process"
 
     def start(self, order: Path, env: dict[str, str]) -> Lease:
+        settings = load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
+        if settings.warm and sys.platform == "linux":
+            pid = self._fork(order, {**os.environ, **env, UID: order.parent.name}, settings)
+            if pid:
+                return lease_of(pid)
         log = order.parent / "worker.log"
         try:
             with log.open("ab") as output:
@@ -41,6 +51,29 @@ class ProcessExecutor:
         # whoever starts a process must also collect it, or it stays as a zombie
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
         return lease_of(process.pid)
+
+    def _fork(self, order: Path, env: dict[str, str], settings: Settings) -> int:
+        """The process number of a forked worker; 0 when there is no server (yet)."""
+        preload = [name for name in settings.preload.split(",") if name]
+        try:
+            place = warm.address(preload, os.environ)
+            return int(warm.ask(place, {"order": str(order), "env": env})["pid"])
+        except (FileNotFoundError, ConnectionRefusedError):
+            self._start_server(place, settings)
+        except OSError:
+            # an unsafe folder, a server that does not answer: the cold way always works
+            pass
+        return 0
+
+    @staticmethod
+    def _start_server(place: Path, settings: Settings) -> None:
+        # it takes a while to import everything; this run does not wait for it
+        with place.with_suffix(".log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=warm.lasting(os.environ), start_new_session=True,
+            )  # fmt: skip
+        threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
 
     def alive(self, run: Run) -> bool | None:
         return holds(run.lease)
