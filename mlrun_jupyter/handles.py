@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mlrun_jupyter import reports
 from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
@@ -189,12 +190,10 @@ class RunObject:
         return views.executed_notebook(self.folder)
 
     def report(self) -> Path:
-        """The HTML report; written now when the worker could not."""
+        """The HTML report; written now when nobody did yet, and anew while the run goes on."""
         path = self.folder / views.REPORT
-        if not path.is_file():
-            run = self.refresh()
-            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=f"`{run.uid}`\n\n{run.cause}")
-        return path
+        run = self.refresh()
+        return path if path.is_file() and run.terminal else reports.write(self._session.settings, run)
 
     def lineage(self) -> list[dict[str, str]]:
         """What it read and wrote: rows ``run name uri direction``."""

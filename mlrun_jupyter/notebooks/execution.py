@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty
 from typing import Any, Protocol
 
 from jupyter_client.kernelspec import KernelSpec
@@ -69,7 +71,15 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
 
     async def async_start_new_kernel_client(self) -> Any:
         self.observer.kernel_started(self.km)
-        return await super().async_start_new_kernel_client()
+        try:
+            self.kc = self.km.client()
+            self.kc.start_channels()
+            await _ready(self.kc, self.km, self.startup_timeout)
+        except Exception:
+            await self._async_cleanup_kernel()
+            raise
+        self.kc.allow_stdin = False
+        return self.kc
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
@@ -118,6 +128,31 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
             self.observer.planned(self.nb)
 
 
+async def _ready(client: Any, manager: Any, patience: float) -> None:
+    """Wait until the kernel answers on both of its channels.
+
+    jupyter_client's own way also waits until a fifth of a second has passed without a message.
+
+    :raises RuntimeError: when it does not answer in time, or dies.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        asked = client.kernel_info()
+        try:
+            while (await client.shell_channel.get_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                pass
+            while True:
+                said = await client.iopub_channel.get_msg(timeout=0.5)
+                if said["parent_header"].get("msg_id") == asked and said["content"].get("execution_state") == "idle":
+                    return
+        except Empty:
+            # not listening yet, or not subscribed to when it spoke: asked again
+            pass
+        if not await manager.is_alive():
+            raise RuntimeError("Kernel died before replying to kernel_info")
+    raise RuntimeError(f"Kernel didn't respond in {patience:.0f} seconds")
+
+
 def record(observer: Observer, cell: int, kind: str, content: dict[str, Any]) -> None:
     """Write a message of a kernel or shell to the journal."""
     observer.before_output()
@@ -160,7 +195,10 @@ def kernel_manager(command: list[str], env: dict[str, str]) -> Iterator[tuple[An
         manager = AsyncKernelManager(
             transport="ipc", ip=str(Path(folder) / "k"), connection_file=str(Path(folder) / "c.json")
         )
-        manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python", name="python3")
+        manager._kernel_spec = KernelSpec(
+            argv=command, display_name="Python 3", language="python", name="python3",
+            metadata={"kernel_provisioner": {"provisioner_name": "mlrun-fork"}},
+        )  # fmt: skip
         yield manager, {"env": {**os.environ, **env}}
 
 

@@ -96,11 +96,10 @@ def submit(
         spill_limit=settings.spill_limit,
     )  # fmt: skip
     file = _write_order(order)
-    store.create_run(run)
+    store.create_run(msgspec.structs.replace(run, state=states.PENDING))
     for given in located:
         store.put_use(uid, given.name, given.uri, "in")
     try:
-        store.update_run(uid, lambda old: msgspec.structs.replace(old, state=states.PENDING))
         lease = starter.start(file, {UID: uid, "MLRUN_JUPYTER_HOME": order.home})
     except MLRunError as error:
         text = str(error)
