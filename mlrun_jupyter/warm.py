@@ -60,6 +60,14 @@ def folder() -> Path:
     return place
 
 
+def scratch(uid: str) -> Path:
+    """Where a run may put what must not outlive it, such as sockets, on this machine. Whoever ends the run removes it.
+
+    :raises OSError: when its folder is not this user's alone.
+    """
+    return folder() / f"run-{uid}"
+
+
 def _installed() -> list[float]:
     """Changes whenever a package is installed or removed, or our own code changes."""
     moments = []

@@ -185,6 +185,8 @@ def user() -> str:
 
 def git_commit(folder: Path) -> str:
     """The commit of the folder, with ``+`` when there are uncommitted changes; empty outside Git."""
+    if "GIT_DIR" not in os.environ and not any((place / ".git").exists() for place in (folder, *folder.parents)):
+        return ""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +21,7 @@ from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.settings import Settings
+from mlrun_jupyter.warm import scratch
 
 # between the record of a run and the lease that its worker takes, nobody holds it
 GRACE = timedelta(seconds=30)
@@ -70,6 +73,8 @@ def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
 def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
     folder = settings.home_path / run.folder
     ended = end_all(run.uid) if run.lease.host in ("", host()) else []
+    with contextlib.suppress(OSError):
+        shutil.rmtree(scratch(run.uid))
     if ended:
         cause += f"; {len(ended)} process{'es' * (len(ended) != 1)} of it {'were' if len(ended) != 1 else 'was'} ended"
     # what the context said before the end is kept

@@ -98,6 +98,7 @@ class Server:
         gc.collect()
         gc.freeze()
         self._open = [listener.fileno(), awake, wake]
+        rename("mlrun-forks")
         asked = time.monotonic()
         while True:
             # a spare is made when nobody waits
@@ -234,6 +235,7 @@ def _become(request: dict[str, Any]) -> None:
 
 def _wait(channel: socket.socket) -> int:
     """The life of a spare worker: its shell made ready, then the order that comes."""
+    rename("mlrun-spare")
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
     from mlrun_jupyter.worker.shell import entry
     from mlrun_jupyter.worker.zygote import Once
@@ -311,6 +313,7 @@ def _mourn(request: dict[str, Any], how: str) -> int:
 def _send(request: dict[str, Any]) -> int:
     """Bring runs to the tracker, until none has come for a while."""
     _become(request)
+    rename("mlrun-sender")
     os.nice(5)
     from mlrun_jupyter import reports
     from mlrun_jupyter.runs import delivery

@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from mlrun_jupyter import reports
+from mlrun_jupyter import reports, warm
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError
 from mlrun_jupyter.model import run as states
@@ -121,6 +121,8 @@ class Worker:
             traceback.print_exc()
         finally:
             self._end_strays()
+            with contextlib.suppress(OSError):
+                shutil.rmtree(warm.scratch(self.order.uid))
             self._finished.set()
             pulse.join(timeout=30)
             self._end(state, cause, error)
@@ -205,6 +207,7 @@ class Worker:
                     command=command,
                     env=env,
                     start_timeout=self.order.start_timeout,
+                    scratch=warm.scratch(self.order.uid),
                 )
                 return self._check_completed()
             except PapermillExecutionError as failure:
@@ -497,14 +500,16 @@ class Worker:
                 print(f"end: {failure}", file=sys.stderr, flush=True)  # noqa: T201
                 time.sleep(1)
         self.journal.write("end", state=state, cause=cause)
-        self.journal.sync()
 
     def publish(self, *, tell: bool = True) -> None:
         """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this.
 
         :param tell: false when somebody else does both.
         """
+        # after the record, since forcing to the disk may take long; a loss of power in between takes the record as well
+        self.journal.sync()
         self.journal.close()
+        self._tail.sync()
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
         if tell:
             reports.ensure(self.settings, self.store.get_run(self.order.uid))
