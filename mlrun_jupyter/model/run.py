@@ -90,6 +90,10 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     environment: dict[str, str] = {}
     tracking: dict[str, str] = {}
     """Where the tracker has it: ``experiment_id``, ``run_id``, ``uri``."""
+    cache_key: str = ""
+    """By which a later run of the same work finds this one; at most 64 characters, empty when it is not to be found."""
+    size: int = 0
+    """Bytes of its folder (journal, notebook, report) when it ended."""
 
     @property
     def uri(self) -> str:
