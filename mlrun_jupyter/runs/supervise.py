@@ -35,9 +35,7 @@ def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = ""
     :returns: the runs that were ended.
     """
     ended: list[Run] = []
-    for run, heartbeat in store.unfinished():
-        if only and run.uid != only:
-            continue
+    for run, heartbeat in store.unfinished(only):
         cause = f"its worker (process {run.lease.pid} on {run.lease.host}) died: {how}" if how and only else _why_gone(run, heartbeat, settings)
         if cause:
             try:

@@ -36,7 +36,7 @@ def _serve(programs: Path, folder: Path) -> Iterator[str]:
         run = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         shutil.chown(folder, "postgres", "postgres")
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-    start = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h ''"]
+    start = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h '' -c fsync=off"]
     subprocess.run([*run, str(programs / "initdb"), "-D", str(folder / "data"), "-U", "kit", "-A", "trust"],
                    check=True, capture_output=True, env=environment, cwd=folder)  # fmt: skip
     subprocess.run([*run, *start, "start"], check=True, capture_output=True, env=environment, cwd=folder)

@@ -14,16 +14,26 @@ import pytest
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import StoreError, StoreReadOnlyError, StoreTooNewError, StoreUnreadableError
 from mlrun_jupyter.protocols.store import Store
+from mlrun_jupyter.testing.listings import ListingTests
 from mlrun_jupyter.testing.store import StoreTests
 
 
-class TestSqlite(StoreTests):
+class TestSqlite(StoreTests, ListingTests):
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: SqlRunStore(f"sqlite:///{tmp_path / 'a folder' / 'störe.db'}")
 
 
-class TestPostgresql(StoreTests):
+class TestSqliteWhereNothingIsFew(ListingTests):
+    """The other ways to a page, which a small store does not take by itself."""
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
+        monkeypatch.setattr("mlrun_jupyter.backends.runs.listings.FEW", 0)
+        return lambda: SqlRunStore(f"sqlite:///{tmp_path / 'store.db'}")
+
+
+class TestPostgresql(StoreTests, ListingTests):
     @pytest.fixture
     def open_store(self, postgresql: str) -> Iterator[Callable[[], Store]]:
         import psycopg

@@ -123,9 +123,10 @@ artifacts = Table(
     Column("kind", String(32), nullable=False),
     Column("created", String(40), nullable=False),
     Column("doc", Text, nullable=False),
-    Index("artifacts_by_key", "project", "db_key", "created"),
-    Index("artifacts_by_tree", "tree", "created"),
-    Index("artifacts_by_kind", "project", "kind", "created"),
+    # each ends with the uid, so that it answers alone: SQLite would rather take a longer one that does
+    Index("artifacts_by_db_key", "project", "db_key", "created", "uid"),
+    Index("artifacts_by_maker", "project", "tree", "created", "uid"),
+    Index("artifacts_by_kind_created", "project", "kind", "created", "uid"),
     Index("artifacts_listing", "project", "created", "uid", "db_key", "kind", "tree"),
 )  # fmt: skip
 

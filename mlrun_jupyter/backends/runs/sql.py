@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,13 @@ import sqlalchemy as sa
 from mlrun_jupyter.backends.runs import rows
 from mlrun_jupyter.backends.runs import schema as t
 from mlrun_jupyter.backends.runs.engine import Database
+from mlrun_jupyter.backends.runs.listings import RunQuery, page_of_runs
+from mlrun_jupyter.backends.runs.listings_more import (
+    ArtifactQuery,
+    page_of_artifacts,
+    page_of_functions,
+    page_of_metrics,
+)
 from mlrun_jupyter.errors import (
     MLRunConflictError,
     MLRunInvalidArgumentError,
@@ -26,10 +33,12 @@ from mlrun_jupyter.model.canonical import decode, encode
 from mlrun_jupyter.model.clock import iso, now
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.names import ArtifactRef, FunctionRef
+from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.model.project import ProjectDocument
 from mlrun_jupyter.model.run import Metric, Run
 
-PREFIX = 6
+PREFIX, UID_LENGTH = 6, 32
+CHUNK = 1000
 LONGEST_WAIT = 3600
 # what belongs to a run, by its uid
 OF_RUN = ((t.run_labels, "uid"), (t.run_results, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run"))
@@ -146,18 +155,22 @@ class SqlRunStore:
             )
         raise _missing("function", ref.name, known, "define it with %%mlrun or project.set_function", f" in project {ref.project!r}")
 
-    def list_functions(self, project: str, name: str = "") -> list[tuple[Function, tuple[str, ...]]]:
-        f, tags = t.functions, t.function_tags
+    def list_functions(
+        self, project: str, name: str = "", *, limit: int = 0, page_token: str = ""
+    ) -> Page[tuple[Function, tuple[str, ...]]]:  # fmt: skip
+        tags = t.function_tags
         with self.db.read() as c:
-            query = sa.select(f.c.name, f.c.hash, f.c.doc).where(f.c.project == project)
+            versions = page_of_functions(c, project, name, limit=limit, page_token=page_token)
             labels = sa.select(tags.c.name, tags.c.hash, tags.c.tag).where(tags.c.project == project)
             if name:
-                query, labels = query.where(f.c.name == name), labels.where(tags.c.name == name)
+                labels = labels.where(tags.c.name == name)
+            elif limit:
+                labels = labels.where(tags.c.name.in_({row.name for row in versions}))
             found: dict[tuple[str, str], list[str]] = {}
             for row in c.execute(labels.order_by(tags.c.tag)):
                 found.setdefault((row.name, row.hash), []).append(row.tag)
-            versions = c.execute(query.order_by(f.c.created.desc(), f.c.hash))
-            return [(decode(row.doc, Function), tuple(found.get((row.name, row.hash), ()))) for row in versions]
+        listed = [(decode(row.doc, Function), tuple(found.get((row.name, row.hash), ()))) for row in versions]
+        return Page.of(listed, versions.next_page_token)
 
     def delete_function(self, ref: FunctionRef) -> int:
         digest = self.get_function(ref).hash if ref.hash or ref.tag else ""
@@ -184,12 +197,13 @@ class SqlRunStore:
         self.db.write(work)
 
     def get_run(self, uid: str) -> Run:
+        r = t.runs
         with self.db.read() as c:
-            query = sa.select(t.runs.c.doc)
-            if len(uid) >= PREFIX:
-                docs = list(c.execute(query.where(t.runs.c.uid.startswith(uid, autoescape=True)).limit(2)).scalars())
+            if PREFIX <= len(uid) < UID_LENGTH:
+                # a range, since not every database looks up the beginning of a text by an index; uids are hexadecimal
+                docs = list(c.execute(sa.select(r.c.doc).where(r.c.uid >= uid, r.c.uid < uid + "g").limit(2)).scalars())
             else:
-                docs = []
+                docs = list(c.execute(sa.select(r.c.doc).where(r.c.uid == uid)).scalars()) if uid else []
         if len(docs) > 1:
             raise MLRunConflictError(f"{uid!r} names several runs", why="the uid is too short", next_step="write more of its digits")
         if not docs:
@@ -201,36 +215,17 @@ class SqlRunStore:
 
     def list_runs(
         self, project: str = "", *, name: str = "", state: str | Sequence[str] = (), labels: Sequence[str] = (),
-        function: str = "", parent: str | None = "", since: str = "", until: str = "", before: str = "", limit: int = 50,
-    ) -> list[Run]:  # fmt: skip
-        r = t.runs
-        query = sa.select(r.c.doc)
-        wanted = [state] if isinstance(state, str) and state else list(state)
-        if project:
-            query = query.where(r.c.project == project)
-        if name:
-            query = query.where(r.c.name.contains(name[1:], autoescape=True) if name.startswith("~") else r.c.name == name)
-        if wanted:
-            query = query.where(r.c.state.in_(wanted))
-        if function:
-            query = query.where(
-                r.c.function == function if "@" in function else r.c.function.startswith(f"{project}/{function}@", autoescape=True)
-            )
-        if parent is not None:
-            query = query.where(r.c.parent == parent)
-        if since:
-            query = query.where(r.c.created >= since)
-        if until:
-            query = query.where(r.c.created < until)
-        if before:
-            query = query.where(r.c.uid < before)
-        for label in labels:
-            key, sign, value = label.partition("=")
-            found = sa.select(t.run_labels.c.uid).where(t.run_labels.c.key == key)
-            query = query.where(r.c.uid.in_(found.where(t.run_labels.c.value == value) if sign else found))
-        # uids grow with time, so they are the order and the place to continue from
+        function: str = "", parent: str | None = "", since: str = "", until: str = "", before: str = "", sort: str = "",
+        page_token: str = "", limit: int = 50,
+    ) -> Page[Run]:  # fmt: skip
+        query = RunQuery(
+            project=project, name=name, state=((state,) if state else ()) if isinstance(state, str) else tuple(state), labels=tuple(labels),
+            function=function, parent=parent, since=since, until=until, before=before, sort=sort,
+        )  # fmt: skip
         with self.db.read() as c:
-            return [decode(doc, Run) for doc in c.execute(query.order_by(r.c.uid.desc()).limit(limit)).scalars()]
+            uids = page_of_runs(c, query, sqlite=self.db.sqlite, limit=limit, page_token=page_token)
+            docs = _documents(c, t.runs, uids)
+        return Page.of([decode(docs[uid], Run) for uid in uids], uids.next_page_token)
 
     def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
         r = t.runs
@@ -271,10 +266,11 @@ class SqlRunStore:
     def request_abort(self, uid: str) -> None:
         self.db.write(lambda c: c.execute(sa.update(t.runs).where(t.runs.c.uid == uid).values(abort_requested=1)))
 
-    def unfinished(self) -> list[tuple[Run, str]]:
+    def unfinished(self, only: str = "") -> list[tuple[Run, str]]:
         open_states = [state for state in states.STATES if state not in states.TERMINAL]
         with self.db.read() as c:
-            found = c.execute(sa.select(t.runs.c.doc, t.runs.c.heartbeat).where(t.runs.c.state.in_(open_states)))
+            query = sa.select(t.runs.c.doc, t.runs.c.heartbeat).where(t.runs.c.state.in_(open_states))
+            found = c.execute(query.where(t.runs.c.uid == only) if only else query)
             return [(decode(row.doc, Run), row.heartbeat) for row in found]
 
     def delete_run(self, uid: str) -> None:
@@ -305,12 +301,11 @@ class SqlRunStore:
 
         self.db.write(work)
 
-    def get_metrics(self, uid: str, key: str = "") -> list[Metric]:
-        m = t.metrics
-        query = sa.select(m).where(m.c.uid == uid).order_by(m.c.key, m.c.step, m.c.time)
+    def get_metrics(self, uid: str, key: str = "", *, limit: int = 0, page_token: str = "") -> Page[Metric]:
         with self.db.read() as c:
-            points = c.execute(query.where(m.c.key == key) if key else query)
-            return [Metric(p.key, float(p.special) if p.special else p.value, p.step, p.time) for p in points]
+            found = page_of_metrics(c, uid, key, limit=limit, page_token=page_token)
+        points = [Metric(p.key, float(p.special) if p.special else p.value, p.step, p.time) for p in found]
+        return Page.of(points, found.next_page_token)
 
     # -- artifacts ------------------------------------------------------------------------------------------------
 
@@ -351,39 +346,23 @@ class SqlRunStore:
         raise _missing("artifact", ref.key, known, "`mlrun-jupyter artifacts list` shows the artifacts", f" ({ref})")
 
     def list_artifacts(
-        self, project: str, *, name: str = "", kind: str = "", tag: str = "", tree: str = "",
-        labels: Sequence[str] = (), since: str = "", until: str = "", limit: int = 1000,
-    ) -> list[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
-        a, tags = t.artifacts, t.artifact_tags
-        query = sa.select(a.c.uid, a.c.doc)
-        if project:
-            query = query.where(a.c.project == project)
-        if name:
-            query = query.where(a.c.db_key.contains(name[1:], autoescape=True) if name.startswith("~") else a.c.db_key == name)
-        if kind == "other":
-            query = query.where(a.c.kind.not_in(("model", "dataset")))
-        elif kind:
-            query = query.where(a.c.kind == kind)
-        if tree:
-            query = query.where(a.c.tree == tree)
-        if since:
-            query = query.where(a.c.created >= since)
-        if until:
-            query = query.where(a.c.created < until)
-        if tag and tag != "*":
-            query = query.where(a.c.uid.in_(sa.select(tags.c.uid).where(tags.c.tag == tag)))
+        self, project: str, *, name: str = "", kind: str = "", tag: str = "", tree: str = "", labels: Sequence[str] = (),
+        since: str = "", until: str = "", page_token: str = "", limit: int = 1000,
+    ) -> Page[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
+        query = ArtifactQuery(
+            project=project, name=name, kind=kind, tag=tag, tree=tree, labels=tuple(labels), since=since, until=until
+        )
+        tags = t.artifact_tags
+        found: dict[str, list[str]] = {}
         with self.db.read() as c:
-            # labels stand in the documents, so the limit can only count what has them
-            ordered = query.order_by(a.c.created.desc(), a.c.uid)
-            rows = list(c.execute(ordered if labels else ordered.limit(limit)))
-            uids = [row.uid for row in rows]
-            found: dict[str, list[str]] = {}
-            for start in range(0, len(uids), 500):
-                chunk = sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(uids[start : start + 500]))
-                for row in c.execute(chunk.order_by(tags.c.tag)):
+            uids = page_of_artifacts(c, query, sqlite=self.db.sqlite, limit=limit, page_token=page_token)
+            docs = _documents(c, t.artifacts, uids)
+            for start in range(0, len(uids), CHUNK):
+                chunk = sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(uids[start : start + CHUNK]))
+                for row in c.execute(chunk):
                     found.setdefault(row.uid, []).append(row.tag)
-        listed = [(decode(row.doc, Artifact), tuple(found.get(row.uid, ()))) for row in rows]
-        return [(artifact, marks) for artifact, marks in listed if _has_labels(artifact.labels, labels)][:limit]
+        listed = [(decode(docs[uid], Artifact), tuple(sorted(found.get(uid, ())))) for uid in uids]
+        return Page.of(listed, uids.next_page_token)
 
     def tag_artifact(self, artifact: Artifact, tag: str) -> None:
         self.db.write(lambda c: self._tag(c, artifact, tag))
@@ -444,6 +423,14 @@ class SqlRunStore:
             return int(c.execute(sa.select(sa.func.count()).select_from(t.outbox)).scalar() or 0)
 
 
+def _documents(c: sa.Connection, table: sa.Table, uids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(uids), CHUNK):
+        query = sa.select(table.c.uid, table.c.doc).where(table.c.uid.in_(uids[start : start + CHUNK]))
+        found.update((row.uid, row.doc) for row in c.execute(query))
+    return found
+
+
 def _check_cache_key(run: Run) -> None:
     if len(run.cache_key) > 64:
         raise MLRunInvalidArgumentError(
@@ -453,14 +440,6 @@ def _check_cache_key(run: Run) -> None:
 
 def _same(table: sa.Table, key: dict[str, Any]) -> list[Any]:
     return [table.c[name] == value for name, value in key.items()]
-
-
-def _has_labels(labels: dict[str, str], wanted: Iterable[str]) -> bool:
-    for label in wanted:
-        key, sign, value = label.partition("=")
-        if key not in labels or (sign and labels[key] != value):
-            return False
-    return True
 
 
 def _missing(noun: str, name: str, known: list[str], next_step: str, where: str = "") -> MLRunNotFoundError:
