@@ -33,6 +33,8 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     pid: int = 0
     started: float = 0.0
     """Seconds since the epoch at which the process started."""
+    born: str = ""
+    """The same as ``<boot>:<ticks since boot>``, which stays when the clock of the machine is set; where the system tells it."""
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):

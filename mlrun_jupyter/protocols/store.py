@@ -46,7 +46,7 @@ class FunctionStore(Protocol):
     def list_functions(
         self, project: str, name: str = "", *, limit: int = 0, page_token: str = ""
     ) -> Page[tuple[Function, tuple[str, ...]]]:  # fmt: skip
-        """Versions with their tags, newest first; all of them unless there is a limit."""
+        """Versions with their tags, newest first; all of them unless there is a limit. Empty project: of all projects."""
         ...
 
     def delete_function(self, ref: FunctionRef) -> int: ...
@@ -89,6 +89,10 @@ class RunStore(Protocol):
         """
         ...
 
+    def newest_run(self, project: str) -> str:
+        """The uid of the newest run, children included; empty when there is none."""
+        ...
+
     def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
         """Completed runs with this ``cache_key``, newest first; none for an empty key."""
         ...
@@ -113,6 +117,17 @@ class RunStore(Protocol):
 
     def delete_run(self, uid: str) -> None:
         """:raises MLRunPreconditionFailedError: while it is pending or running."""
+        ...
+
+    def delete_runs(self, groups: Sequence[Sequence[str]], *, keep_tags: str = "all", artifacts: bool = True) -> list[str]:
+        """Delete runs with all that belongs to them and the records of the artifacts that they made, in one transaction.
+
+        A group goes as a whole or not at all. It stays when one of it goes on, when one of its artifacts has a tag (``keep_tags``:
+        ``all``, ``named``: other than ``latest``, ``none``), or is read by a run outside the groups that go.
+
+        :param artifacts: else the records of artifacts stay, and do not hold a run either.
+        :returns: the uids that were deleted; the deletion is on disk by then.
+        """
         ...
 
     def put_metrics(self, uid: str, points: Sequence[Metric]) -> None: ...
@@ -171,5 +186,9 @@ class Store(ProjectStore, FunctionStore, RunStore, ArtifactIndex, Outbox, Protoc
     """The sum of the five, and its own end."""
 
     url: str
+
+    def compact(self) -> None:
+        """Give the space of deleted rows back. It may take a while, and others wait."""
+        ...
 
     def close(self) -> None: ...

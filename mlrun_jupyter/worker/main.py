@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import folders
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError
 from mlrun_jupyter.model import run as states
@@ -502,7 +503,8 @@ class Worker:
         self.journal.close()
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
         if run.terminal:
-            self.store.outbox_put("run", run.uid)
+            size = folders.size(self.folder)
+            self.store.update_run(run.uid, lambda old: msgspec.structs.replace(old, size=size), outbox="run")
         if tell:
             delivery.deliver(self.store, Path(self.order.home), self.settings)
 

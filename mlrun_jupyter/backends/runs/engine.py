@@ -143,8 +143,11 @@ class Database:
             finally:
                 connection.rollback()
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do the work in one transaction; it is done again when another writer was in the way."""
+    def write(self, work: Callable[[sa.Connection], T], *, durable: bool = False) -> T:
+        """Do the work in one transaction; it is done again when another writer was in the way.
+
+        :param durable: it must outlast a loss of power, since something follows that cannot be undone.
+        """
         if self.readonly or (self.engine is not None and self.readonly):
             raise StoreReadOnlyError(
                 f"the store {self.shown} may not be written", why="its file or folder is read-only",
@@ -154,10 +157,15 @@ class Database:
         while True:
             try:
                 with self.translated(), self.engine.connect() as connection:
+                    if durable and self.sqlite:
+                        connection.exec_driver_sql("PRAGMA synchronous = FULL")
+                        connection.rollback()
                     self.begin(connection, write=True)
                     try:
                         result = work(connection)
                         connection.commit()
+                        if durable and self.sqlite:
+                            connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
                         return result
                     except BaseException:
                         with contextlib.suppress(SQLAlchemyError):
@@ -170,6 +178,13 @@ class Database:
                         next_step="see which process holds it, and try again",
                     ) from error  # fmt: skip
                 time.sleep(random.uniform(0.01, 0.2))
+
+    def compact(self) -> None:
+        """Rewrite the file without the space of deleted rows. PostgreSQL does so by itself."""
+        if self.sqlite:
+            with self.translated(), self.engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:

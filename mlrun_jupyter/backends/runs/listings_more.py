@@ -94,10 +94,16 @@ def _conditions(query: ArtifactQuery, plain: Plain) -> list[Condition]:
 
 
 def page_of_functions(c: sa.Connection, project: str, name: str, *, limit: int, page_token: str = "") -> Page[Any]:
-    """Rows ``name hash created doc`` of a page, all for limit 0."""
+    """Rows ``project name hash created doc`` of a page, all for limit 0."""
     f = t.functions
-    select = sa.select(f.c.name, f.c.hash, f.c.created, f.c.doc).where(f.c.project == project)
-    return _page(c, select.where(f.c.name == name) if name else select, [f.c.created, f.c.hash], "-created", limit, page_token)
+    select = sa.select(f.c.project, f.c.name, f.c.hash, f.c.created, f.c.doc)
+    if project:
+        select = select.where(f.c.project == project)
+    if name:
+        select = select.where(f.c.name == name)
+    # a version may be in several projects
+    columns = [f.c.created, f.c.hash] if project else [f.c.created, f.c.hash, f.c.project]
+    return _page(c, select, columns, "-created", limit, page_token)
 
 
 def page_of_metrics(c: sa.Connection, uid: str, key: str, *, limit: int, page_token: str = "") -> Page[Any]:

@@ -127,6 +127,8 @@ artifacts = Table(
     Index("artifacts_by_db_key", "project", "db_key", "created", "uid"),
     Index("artifacts_by_maker", "project", "tree", "created", "uid"),
     Index("artifacts_by_kind_created", "project", "kind", "created", "uid"),
+    Index("artifacts_by_tree", "tree", "created"),
+    Index("artifacts_by_created", "created", "uid"),
     Index("artifacts_listing", "project", "created", "uid", "db_key", "kind", "tree"),
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from mlrun_jupyter.backends.runs import rows
+from mlrun_jupyter.backends.runs import removal, rows
 from mlrun_jupyter.backends.runs import schema as t
 from mlrun_jupyter.backends.runs.engine import Database
 from mlrun_jupyter.backends.runs.listings import RunQuery, page_of_runs
@@ -40,8 +40,6 @@ from mlrun_jupyter.model.run import Metric, Run
 PREFIX, UID_LENGTH = 6, 32
 CHUNK = 1000
 LONGEST_WAIT = 3600
-# what belongs to a run, by its uid
-OF_RUN = ((t.run_labels, "uid"), (t.run_results, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run"))
 
 
 class SqlRunStore:
@@ -62,6 +60,9 @@ class SqlRunStore:
 
     def close(self) -> None:
         self.db.close()
+
+    def compact(self) -> None:
+        self.db.compact()
 
     def _put(self, connection: sa.Connection, table: sa.Table, row: dict[str, Any], *, keep: bool = False) -> None:
         """Insert the row, or change the one with its key (``keep``: leave that as it is)."""
@@ -98,7 +99,7 @@ class SqlRunStore:
     def delete_project(self, name: str) -> None:
         def work(c: sa.Connection) -> None:
             uids = sa.select(t.runs.c.uid).where(t.runs.c.project == name)
-            for table, column in OF_RUN:
+            for table, column in removal.OF_RUN:
                 c.execute(sa.delete(table).where(table.c[column].in_(uids)))
             kept = sa.select(t.artifacts.c.uid).where(t.artifacts.c.project == name)
             c.execute(sa.delete(t.artifact_labels).where(t.artifact_labels.c.uid.in_(kept)))
@@ -161,15 +162,17 @@ class SqlRunStore:
         tags = t.function_tags
         with self.db.read() as c:
             versions = page_of_functions(c, project, name, limit=limit, page_token=page_token)
-            labels = sa.select(tags.c.name, tags.c.hash, tags.c.tag).where(tags.c.project == project)
+            labels = sa.select(tags.c.project, tags.c.name, tags.c.hash, tags.c.tag)
+            if project:
+                labels = labels.where(tags.c.project == project)
             if name:
                 labels = labels.where(tags.c.name == name)
             elif limit:
                 labels = labels.where(tags.c.name.in_({row.name for row in versions}))
-            found: dict[tuple[str, str], list[str]] = {}
+            found: dict[tuple[str, str, str], list[str]] = {}
             for row in c.execute(labels.order_by(tags.c.tag)):
-                found.setdefault((row.name, row.hash), []).append(row.tag)
-        listed = [(decode(row.doc, Function), tuple(found.get((row.name, row.hash), ()))) for row in versions]
+                found.setdefault((row.project, row.name, row.hash), []).append(row.tag)
+        listed = [(decode(row.doc, Function), tuple(found.get((row.project, row.name, row.hash), ()))) for row in versions]
         return Page.of(listed, versions.next_page_token)
 
     def delete_function(self, ref: FunctionRef) -> int:
@@ -227,6 +230,10 @@ class SqlRunStore:
             docs = _documents(c, t.runs, uids)
         return Page.of([decode(docs[uid], Run) for uid in uids], uids.next_page_token)
 
+    def newest_run(self, project: str) -> str:
+        with self.db.read() as c:
+            return c.execute(sa.select(sa.func.max(t.runs.c.uid)).where(t.runs.c.project == project)).scalar() or ""
+
     def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
         r = t.runs
         if not key:
@@ -281,10 +288,18 @@ class SqlRunStore:
             )
 
         def work(c: sa.Connection) -> None:
-            for table, column in (*OF_RUN, (t.runs, "uid")):
+            for table, column in (*removal.OF_RUN, (t.runs, "uid")):
                 c.execute(sa.delete(table).where(table.c[column] == run.uid))
 
         self.db.write(work)
+
+    def delete_runs(self, groups: Sequence[Sequence[str]], *, keep_tags: str = "all", artifacts: bool = True) -> list[str]:
+        def work(c: sa.Connection) -> list[str]:
+            going = removal.going(c, groups, keep_tags, artifacts=artifacts)
+            removal.remove(c, going, artifacts=artifacts)
+            return going
+
+        return self.db.write(work, durable=True)
 
     def put_metrics(self, uid: str, points: Sequence[Metric]) -> None:
         found = []
@@ -365,7 +380,13 @@ class SqlRunStore:
         return Page.of(listed, uids.next_page_token)
 
     def tag_artifact(self, artifact: Artifact, tag: str) -> None:
-        self.db.write(lambda c: self._tag(c, artifact, tag))
+        def work(c: sa.Connection) -> None:
+            a = t.artifacts
+            if c.execute(sa.select(a.c.uid).where(a.c.uid == artifact.uid).with_for_update()).scalar() is None:
+                raise MLRunNotFoundError(f"artifact {artifact.uri()} is not there (any more)", next_step="list the artifacts again")
+            self._tag(c, artifact, tag)
+
+        self.db.write(work)
 
     def delete_artifact(self, artifact: Artifact) -> None:
         def work(c: sa.Connection) -> None:
@@ -401,7 +422,9 @@ class SqlRunStore:
 
     def outbox_due(self, limit: int = 100) -> list[dict[str, Any]]:
         o = t.outbox
-        query = sa.select(o.c.id, o.c.kind, o.c.uid, o.c.attempts).where(o.c.due <= iso(now()))
+        # no message waits longer than an hour: one that is due later was put when the clock was ahead
+        ahead = iso(now() + timedelta(seconds=LONGEST_WAIT + 60))
+        query = sa.select(o.c.id, o.c.kind, o.c.uid, o.c.attempts).where(sa.or_(o.c.due <= iso(now()), o.c.due > ahead))
         with self.db.read() as c:
             return [dict(row._mapping) for row in c.execute(query.order_by(o.c.due, o.c.id).limit(limit))]
 

@@ -123,11 +123,12 @@ def _indexes() -> None:
     op.create_index("runs_listing", "runs", ["project", "uid", "parent", "state", "name", "function_name", "created"])
     op.create_index("run_labels_by_value", "run_labels", ["project", "key", "mark", "uid"])
     op.create_index("run_results_by_value", "run_results", ["project", "key", "value", "uid"])
-    for name in ("artifacts_by_key", "artifacts_by_tree", "artifacts_by_kind"):
+    for name in ("artifacts_by_key", "artifacts_by_kind"):
         op.drop_index(name, "artifacts")
     op.create_index("artifacts_by_db_key", "artifacts", ["project", "db_key", "created", "uid"])
     op.create_index("artifacts_by_maker", "artifacts", ["project", "tree", "created", "uid"])
     op.create_index("artifacts_by_kind_created", "artifacts", ["project", "kind", "created", "uid"])
+    op.create_index("artifacts_by_created", "artifacts", ["created", "uid"])
     op.create_index("artifacts_listing", "artifacts", ["project", "created", "uid", "db_key", "kind", "tree"])
     op.create_index("artifact_tags_by_tag", "artifact_tags", ["project", "tag", "created", "uid"])
     op.create_index("artifact_labels_by_value", "artifact_labels", ["project", "key", "mark", "created", "uid"])
