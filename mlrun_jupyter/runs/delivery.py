@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import folders
 from mlrun_jupyter.errors import MLRunNotFoundError
 from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.model.artifact import Artifact
@@ -143,9 +144,11 @@ def _send(store: Store, home: Path, tracker: Tracker, uid: str, prepare: Callabl
         files=[folder / name for name in FILES if (folder / name).is_file()] if folder else [],
         spool=folder / SPOOL if folder and (folder / SPOOL).is_dir() else None,
     )
-    if tracking != run.tracking:
+    # by now all is there that will ever be in its folder
+    size = folders.size(folder) if folder and run.terminal else run.size
+    if tracking != run.tracking or size != run.size:
         try:
-            store.update_run(uid, lambda current: msgspec.structs.replace(current, tracking=tracking))
+            store.update_run(uid, lambda current: msgspec.structs.replace(current, tracking=tracking, size=size))
         except MLRunNotFoundError:
             return
 

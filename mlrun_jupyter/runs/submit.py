@@ -70,7 +70,8 @@ def submit(
         raise MLRunInvalidArgumentError(
             "a run's timeout must be more than 0 and its retries at least 0", why=f"got timeout={timeout}, retries={retries}"
         )
-    uid = new_uid()
+    # behind all that the store has, though another process made them by a clock that was ahead
+    uid = new_uid(store.newest_run(function.project))
     place = f"runs/{function.project}/{uid}"
     path = artifact_path.replace("{{run.uid}}", uid).replace("{{project}}", function.project)
     if path and uid not in path:
@@ -100,6 +101,10 @@ def submit(
     for given in located:
         store.put_use(uid, given.name, given.uri, "in")
     try:
+        for given in located:
+            if given.artifact is not None:
+                # whoever prunes spares what is in use, and from here on it is: was it pruned just before?
+                bind_input(given.name, given.uri, folder)
         lease = starter.start(file, {UID: uid, "MLRUN_JUPYTER_HOME": order.home})
     except MLRunError as error:
         text = str(error)
