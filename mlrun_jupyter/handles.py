@@ -252,6 +252,8 @@ class FunctionObject:
         timeout: float | None = None,
         retries: int | None = None,
         env: Mapping[str, str] | None = None,
+        resources: str | Mapping[str, Any] | None = None,
+        priority: int = 0,
     ) -> RunObject:
         """Run it.
 
@@ -261,13 +263,16 @@ class FunctionObject:
         :param watch: show its output until it ends, and raise when it fails; else return at once.
         :param local: accepted for MLRun's sake: the default executor runs on this machine anyway.
         :param returns: log hints that replace the declared outputs.
+        :param executor: ``process``, ``dask``, or another that is installed.
+        :param resources: what it needs of the place where it runs, ``cpu=2,memory=4GB,gpu=1`` or a dict.
+        :param priority: of two waiting runs, the one of the higher number is first.
         :raises RunFailedError: when it was watched and did not complete.
         """
         function = self._session.adapted(self.record, handler=handler, returns=returns)
         return self._session.run(
             function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
-            timeout=timeout, retries=retries, env=env,
+            timeout=timeout, retries=retries, env=env, resources=resources, priority=priority or None,
         )  # fmt: skip
 
     def save(self, tag: str = "", versioned: bool = True) -> str:

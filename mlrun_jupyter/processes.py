@@ -17,6 +17,8 @@ from collections.abc import Collection
 from mlrun_jupyter.model.run import Lease
 
 UID = "MLRUN_JUPYTER_RUN_UID"
+GUARDIAN = "guardian.json"
+"""A file in the folder of a run whose worker must not outlive another process: ``pid started`` and what else that one tells."""
 
 
 def host() -> str:

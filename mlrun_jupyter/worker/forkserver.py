@@ -165,7 +165,7 @@ class Server:
                 how = signal_name(-code) if code < 0 else f"exit status {code}"
                 self.others.add(self._fork(lambda request=request, how=how: _mourn(request, how)))  # type: ignore[misc]
             home = request["env"]["MLRUN_JUPYTER_HOME"]
-            if home not in self.senders:
+            if request.get("tell", True) and home not in self.senders:
                 self.senders[home] = self._fork(lambda request=request: _send(request))  # type: ignore[misc]
                 self.others.add(self.senders[home])
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlrun_jupyter import warm
@@ -26,10 +27,20 @@ class ProcessExecutor:
 
     name = "process"
 
-    def start(self, order: Path, env: dict[str, str]) -> Lease:
-        settings = load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+
+    def start(self, order: Path, env: dict[str, str], *, base: Mapping[str, str] | None = None, tell: bool = True) -> Lease:
+        """See :class:`mlrun_jupyter.protocols.executor.Executor`.
+
+        :param base: the variables to start from; by default this process's own.
+        :param tell: have the tracker told when the run is over.
+        """
+        settings = self._settings or load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
+        base = os.environ if base is None else base
+        full = {**base, **env, UID: order.parent.name}
         if settings.warm and sys.platform == "linux":
-            pid = self._fork(order, {**os.environ, **env, UID: order.parent.name}, settings)
+            pid = self._fork(order, base, full, settings, tell)
             if pid:
                 return lease_of(pid)
         log = order.parent / "worker.log"
@@ -41,7 +52,7 @@ class ProcessExecutor:
                     stdout=output,
                     stderr=output,
                     cwd=order.parent,
-                    env={**os.environ, **env, UID: order.parent.name},
+                    env=full,
                     start_new_session=True,
                 )
         except OSError as error:
@@ -52,26 +63,26 @@ class ProcessExecutor:
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
         return lease_of(process.pid)
 
-    def _fork(self, order: Path, env: dict[str, str], settings: Settings) -> int:
+    def _fork(self, order: Path, base: Mapping[str, str], env: dict[str, str], settings: Settings, tell: bool) -> int:
         """The process number of a forked worker; 0 when there is no server (yet)."""
         preload = [name for name in settings.preload.split(",") if name]
         try:
-            place = warm.address(preload, os.environ)
-            return int(warm.ask(place, {"order": str(order), "env": env})["pid"])
+            place = warm.address(preload, base)
+            return int(warm.ask(place, {"order": str(order), "env": env, "tell": tell})["pid"])
         except (FileNotFoundError, ConnectionRefusedError):
-            self._start_server(place, settings)
+            self._start_server(place, base, settings)
         except OSError:
             # an unsafe folder, a server that does not answer: the cold way always works
             pass
         return 0
 
     @staticmethod
-    def _start_server(place: Path, settings: Settings) -> None:
+    def _start_server(place: Path, base: Mapping[str, str], settings: Settings) -> None:
         # it takes a while to import everything; this run does not wait for it
         with place.with_suffix(".log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=warm.lasting(os.environ), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=warm.lasting(base), start_new_session=True,
             )  # fmt: skip
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
 
