@@ -71,7 +71,7 @@ class Collector:
     def round(self) -> int:
         """Fetch once from every run; returns how many there are."""
         found = 0
-        for run, _ in self.store.unfinished():
+        for run in {run.uid: run for run in (*(mirror.run for mirror in self._mirrors.values()), *(run for run, _ in self.store.unfinished()))}.values():
             executor = EXECUTORS.load(run.executor)(self.settings) if run.executor in EXECUTORS.names() else None
             if not isinstance(executor, Mirrors) or not executor.mirrored(run) or not run.lease.held:
                 continue
@@ -102,6 +102,7 @@ class Mirror:
         self.folder = self.home / run.folder
         self._beat = 0.0
         self._asked = False
+        self._ended = False
         self._state = self._read_state()
         known: dict[str, str] = SECRET_STORES.load("file")(self.home).values(run.project)
         self._redact = Redactor(known.values())
@@ -149,11 +150,14 @@ class Mirror:
             self._renew()
             if not portion.more:
                 break
-        self._copy(portion.run)
-        if not portion.over:
-            return False
-        self._end(portion.run)
-        return True
+        if not self._ended:
+            self._copy(portion.run)
+        if portion.run.terminal or portion.over:
+            # its last files may still be written; nobody waits for these
+            self._end(portion.run)
+        if portion.over:
+            self._release()
+        return portion.over
 
     def _begin(self, portion: Portion) -> None:
         """Another worker has begun the run (anew): what comes now goes behind what is there."""
@@ -236,16 +240,23 @@ class Mirror:
             self.store.update_run(self.run.uid, change)
 
     def _end(self, there: Run) -> None:
+        if self._ended:
+            return
+        self._ended = True
         state, cause = (there.state, there.cause) if there.terminal else (states.LOST, "its worker ended without a word; was it killed?")
 
         def change(run: Run) -> Run:
             return msgspec.structs.replace(run, state=state, cause=cause, error=there.error, ended=there.ended or iso(now()))
 
         try:
-            self.store.update_run(self.run.uid, change, outbox="run")
+            self.store.update_run(self.run.uid, change)
         except MLRunPreconditionFailedError:
             # it was ended by force meanwhile
             pass
+
+    def _release(self) -> None:
+        # only now, so that the tracker gets the notebook and the report as well
+        self.store.outbox_put("run", self.run.uid)
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
         with contextlib.suppress(MLRunError):
             self.executor.release(self.run)
