@@ -157,7 +157,7 @@ class Mirror:
             self._end(portion.run)
         if portion.over:
             self._release()
-        return portion.over
+        return bool(portion.over)
 
     def _begin(self, portion: Portion) -> None:
         """Another worker has begun the run (anew): what comes now goes behind what is there."""

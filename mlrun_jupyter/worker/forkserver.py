@@ -43,13 +43,17 @@ def main() -> None:
     with file_lock(place.with_suffix(".lock"), wait=0.0) as alone:
         if not alone:
             return
-        Server(place, idle).serve(preload)
+        Server(place, idle, parent=int(sys.argv[4]) if len(sys.argv) > 4 else 0).serve(preload)
 
 
 class Server:
-    """The loop."""
+    """The loop.
 
-    def __init__(self, place: Path, idle: float) -> None:
+    :param parent: the process with which this one ends; 0: none.
+    """
+
+    def __init__(self, place: Path, idle: float, parent: int = 0) -> None:
+        self.parent = parent
         self.place = place
         self.idle = idle
         self.workers: dict[int, dict[str, Any]] = {}
@@ -91,7 +95,7 @@ class Server:
         self._open = [listener.fileno(), awake, wake]
         asked = time.monotonic()
         while True:
-            ready: list[Any] = select.select([listener, awake], [], [], min(self.idle, 30.0))[0]  # type: ignore[type-var]
+            ready: list[Any] = select.select([listener, awake], [], [], min(self.idle, 2.0 if self.parent else 30.0))[0]  # type: ignore[type-var]
             if awake in ready:
                 os.read(awake, 4096)
             self._reap()
@@ -99,6 +103,8 @@ class Server:
                 asked = time.monotonic()
                 self._answer(listener)
             elif not self.workers and not self.others and time.monotonic() - asked > self.idle:
+                break
+            if self.parent and os.getppid() != self.parent and not self.workers and not self.others:
                 break
             if not self.place.exists() or self.place.stat().st_ino != mine:
                 # somebody else took the place, or cleaned it away; the workers go on by themselves

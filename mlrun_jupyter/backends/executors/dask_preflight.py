@@ -86,7 +86,7 @@ def compare(function: Function, answers: Mapping[str, Any]) -> list[Row]:
                 verdict = BREAKS if vital else DIFFERS
             if found and not _suits(needed.get(name.lower(), ""), found):
                 verdict = BREAKS
-            what = name if name.lower() not in needed else needed[name.lower()]
+            what = needed.get(name.lower(), name)
             rows.append((what, here or "not installed", _at(found or "not installed", where, told), verdict))
     for module, found in modules.items():
         # nobody knows which distribution brings it: it must at least be there
@@ -108,7 +108,7 @@ def _groups(found: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
 def _at(value: str, where: list[str], workers: Mapping[str, Any]) -> str:
     if len(where) == len(workers):
         return value
-    return f"{value} on {len(where)} of {len(workers)} workers"
+    return f"{value} on {len(where)} of {len(workers)} Dask workers"
 
 
 def _suits(requirement: str, version: str) -> bool:
@@ -133,7 +133,10 @@ def judge(rows: list[Row], *, address: str) -> tuple[str, ...]:
             next_step="install there what is missing, or run it here: executor='process'",
             rows=[list(row) for row in rows if row[3] != FINE],
         )
-    return tuple(f"{what} is {there} on the Dask workers, {here} here" for what, here, there, verdict in rows if verdict == DIFFERS)
+    return tuple(
+        f"{what} is {there if ' Dask workers' in there else f'{there} on the Dask workers'}, {here} here"
+        for what, here, there, verdict in rows if verdict == DIFFERS
+    )  # fmt: skip
 
 
 def text(rows: list[Row]) -> str:

@@ -1,9 +1,10 @@
+# mypy: ignore-errors
 """What schedulers and workers are asked. Sent as text and executed there, so it imports nothing but what Dask itself needs."""
 
 from __future__ import annotations
 
 
-def look(distributions, modules, place, nonce):  # type: ignore[no-untyped-def]
+def look(distributions, modules, place, nonce):
     """In a worker: Python, packages, whether it sees a file of the submitter, and which machine it is on."""
     import importlib.metadata
     import importlib.util
@@ -12,13 +13,13 @@ def look(distributions, modules, place, nonce):  # type: ignore[no-untyped-def]
     import sys
     from pathlib import Path
 
-    def version(name):  # type: ignore[no-untyped-def]
+    def version(name):
         try:
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             return ""
 
-    def present(name):  # type: ignore[no-untyped-def]
+    def present(name):
         try:
             return importlib.util.find_spec(name) is not None
         except (ImportError, ValueError):
@@ -38,14 +39,14 @@ def look(distributions, modules, place, nonce):  # type: ignore[no-untyped-def]
     }
 
 
-def _scheduler(address):  # type: ignore[no-untyped-def]
+def _scheduler(address):
     from distributed import Scheduler
 
     found = list(Scheduler._instances)
     return found[0] if len(found) == 1 else next(one for one in found if one.address == address)
 
 
-def identity(address):  # type: ignore[no-untyped-def]
+def identity(address):
     """In the scheduler: its workers, with what each offers."""
     return {
         "workers": {
@@ -58,7 +59,7 @@ def identity(address):  # type: ignore[no-untyped-def]
     }  # fmt: skip
 
 
-def tasks(address, keys):  # type: ignore[no-untyped-def]
+def tasks(address, keys):
     """In the scheduler: state, worker and number of lost workers of those tasks that it knows."""
     scheduler = _scheduler(address)
     found = {}
@@ -70,7 +71,7 @@ def tasks(address, keys):  # type: ignore[no-untyped-def]
     return found
 
 
-def failure(address, key):  # type: ignore[no-untyped-def]
+def failure(address, key):
     """In the scheduler: why a task failed, as far as it still knows."""
     scheduler = _scheduler(address)
     for task in scheduler.erred_tasks:
@@ -79,7 +80,7 @@ def failure(address, key):  # type: ignore[no-untyped-def]
     return ""
 
 
-def progress(address, client, own):  # type: ignore[no-untyped-def]
+def progress(address, client, own):
     """In the scheduler: how many tasks a client's work has, and how many of them are done."""
     scheduler = _scheduler(address)
     state = scheduler.clients.get(client)

@@ -123,8 +123,8 @@ class Guardian:
         for name, content in self.options["files"].items():
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(content)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+                stream.write(content)
         order = decode(self._given.encode(), Order)
         place = f"runs/{order.project}/{order.uid}"
         folder, work = home / place, home / "work"
@@ -170,7 +170,7 @@ class Guardian:
         base = self.options["base"] or {name: value for name, value in os.environ.items() if not name.startswith("MLRUN_JUPYTER_")}
         settings = load({"home": home, **self.options["settings"]}, base)
         env = {**self.options["env"], **_as_variables(self.options["settings"]), "MLRUN_JUPYTER_HOME": home}
-        self.lease = ProcessExecutor(settings).start(order, env, base=base, tell=self.temporary is None)
+        self.lease = ProcessExecutor(settings).start(order, env, base=base, tell=self.temporary is None, watched=not self.options["base"])
         self._order = order
 
     def _wait(self) -> None:

@@ -30,17 +30,18 @@ class ProcessExecutor:
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings
 
-    def start(self, order: Path, env: dict[str, str], *, base: Mapping[str, str] | None = None, tell: bool = True) -> Lease:
+    def start(self, order: Path, env: dict[str, str], *, base: Mapping[str, str] | None = None, tell: bool = True, watched: bool = False) -> Lease:
         """See :class:`mlrun_jupyter.protocols.executor.Executor`.
 
         :param base: the variables to start from; by default this process's own.
         :param tell: have the tracker told when the run is over.
+        :param watched: a warm process that is started for this one ends when this process does.
         """
         settings = self._settings or load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
         base = os.environ if base is None else base
         full = {**base, **env, UID: order.parent.name}
         if settings.warm and sys.platform == "linux":
-            pid = self._fork(order, base, full, settings, tell)
+            pid = self._fork(order, base, full, settings, tell, watched)
             if pid:
                 return lease_of(pid)
         log = order.parent / "worker.log"
@@ -63,25 +64,26 @@ class ProcessExecutor:
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
         return lease_of(process.pid)
 
-    def _fork(self, order: Path, base: Mapping[str, str], env: dict[str, str], settings: Settings, tell: bool) -> int:
+    def _fork(self, order: Path, base: Mapping[str, str], env: dict[str, str], settings: Settings, tell: bool, watched: bool) -> int:
         """The process number of a forked worker; 0 when there is no server (yet)."""
         preload = [name for name in settings.preload.split(",") if name]
         try:
             place = warm.address(preload, base)
             return int(warm.ask(place, {"order": str(order), "env": env, "tell": tell})["pid"])
         except (FileNotFoundError, ConnectionRefusedError):
-            self._start_server(place, base, settings)
+            self._start_server(place, base, settings, watched)
         except OSError:
             # an unsafe folder, a server that does not answer: the cold way always works
             pass
         return 0
 
     @staticmethod
-    def _start_server(place: Path, base: Mapping[str, str], settings: Settings) -> None:
+    def _start_server(place: Path, base: Mapping[str, str], settings: Settings, watched: bool) -> None:
         # it takes a while to import everything; this run does not wait for it
         with place.with_suffix(".log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle)],
+                [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle),
+                 *([str(os.getpid())] if watched else [])],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=warm.lasting(base), start_new_session=True,
             )  # fmt: skip
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
