@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
+from mlrun_jupyter.errors import EnvironmentMismatchError, MLRunNotFoundError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
@@ -17,6 +17,7 @@ from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.submit import preflight
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
@@ -274,6 +275,18 @@ class FunctionObject:
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
             timeout=timeout, retries=retries, env=env, resources=resources, priority=priority or None,
         )  # fmt: skip
+
+    def preflight(self, executor: str = "", resources: str | Mapping[str, Any] | None = None) -> display.PreflightTable:
+        """Compare what the function needs with what is there where the executor would run it; shows itself as a table.
+
+        :raises NoResourcesError: when nobody there has the resources.
+        """
+        rows: Sequence[Sequence[str]]
+        try:
+            rows = preflight(self._session.settings, self.record, executor=executor, resources=resources)
+        except EnvironmentMismatchError as error:
+            rows = error.rows
+        return display.PreflightTable(rows)
 
     def save(self, tag: str = "", versioned: bool = True) -> str:
         """Store the version under ``latest`` and the tag; returns its URI."""

@@ -37,12 +37,24 @@ def local_cluster(home: Path) -> Iterator[Path]:
                 if "mlrun_jupyter.worker.forkserver" not in one.cmdline() or len(one.cmdline()) > 7
             ]  # fmt: skip
             (home / "dask" / "cluster.json").unlink()
-            until(lambda: not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE], 60)
+            with contextlib.suppress(AssertionError):
+                until(lambda: not living(family), 45)
+            assert not living(family), "no process is left"
             assert not list((home / "dask" / "scratch").rglob("mlrun-*")), "nothing is left"
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
         shutil.rmtree(home, ignore_errors=True)
+
+
+def living(family: list[psutil.Process]) -> list[str]:
+    """Command lines of those that are still there."""
+    found = []
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(one.cmdline()))
+    return found
 
 
 class Cluster:

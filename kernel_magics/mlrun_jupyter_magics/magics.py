@@ -24,7 +24,7 @@ from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.notebooks.define import define_cell
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
 from mlrun_jupyter.runs import supervise
-from mlrun_jupyter.runs.display import Table
+from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
 from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, typed
@@ -153,7 +153,7 @@ class MlrunMagics(Magics):
                 artifact_path=project.artifact_path, **options,
             )  # fmt: skip
         except EnvironmentMismatchError as error:
-            display(Table(error.rows, ("what", "here", "there", "")))
+            display(PreflightTable(error.rows))
             raise
         self._say_where(run)
         if background:

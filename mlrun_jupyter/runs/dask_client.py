@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import json
 import sys
@@ -110,6 +111,8 @@ def _show_progress(client: Any) -> None:
     call = "(exec(source, namespace), namespace['_count'](client))[1]"
     names = {"source": inspect.getsource(_count), "namespace": {}, "client": client.id}
     shown, most = "", 0
+    # the process may end before the next look
+    atexit.register(lambda: sys.stderr.write(f"\r[dask] {most} of {most} tasks\n") if shown else None)
     while client.status == "running":
         time.sleep(PAUSE)
         try:

@@ -190,6 +190,25 @@ class Table:
         return table_html(self.rows, self.head)
 
 
+_VERDICTS = {"ok": ("✔", "var(--jp-success-color1, #2e7d32)"), "differs": ("≠", "var(--jp-warn-color1, #b26a00)"),
+             "breaks": ("✘", "var(--jp-error-color1, #d32f2f)")}  # fmt: skip
+
+
+class PreflightTable(Table):
+    """What a function needs, what is here, and what is where it would run. What breaks stands first."""
+
+    def __init__(self, rows: Sequence[Sequence[str]]) -> None:
+        order = list(_VERDICTS)[::-1]
+        marked = sorted(rows, key=lambda row: order.index(row[3]))
+        super().__init__([[*row[:3], f"{_VERDICTS[row[3]][0]} {row[3]}"] for row in marked], ("what", "here", "there", "verdict"))
+
+    def _repr_html_(self) -> str:
+        page = super()._repr_html_()
+        for verdict, (mark, colour) in _VERDICTS.items():
+            page = page.replace(f">{mark} {verdict}<", f"><span style='color:{colour};font-weight:600'>{mark} {verdict}</span><")
+        return page
+
+
 def _given(declared: Input) -> str:
     if declared.default:
         return f"= {declared.default}"

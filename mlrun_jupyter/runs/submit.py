@@ -72,7 +72,7 @@ def submit(
     run_name = check_label(name or default_name(function), "run")
     executor = executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
     starter = EXECUTORS.load(executor)(settings)
-    needs = parse_resources(function.resources if resources is None else resources)
+    needs = parse_resources(function.resources if resources in (None, "") else resources)
     for key in labels or {}:
         check_key(key, "label")
     if (timeout is not None and timeout <= 0) or (retries is not None and retries < 0):
@@ -121,6 +121,24 @@ def submit(
         raise
     # the worker may have taken the lease already, and may even be done
     return store.update_run(uid, lambda old: old if old.lease.held else msgspec.structs.replace(old, lease=lease))
+
+
+def preflight(settings: Settings, function: Function, *, executor: str = "", resources: str | Mapping[str, Any] | None = None) -> tuple[Any, ...]:
+    """Rows ``what here there verdict``: what the function would find where the executor would run it; none where that is here.
+
+    :raises EnvironmentMismatchError: when it would not run there; ``rows`` has what does not suit.
+    :raises NoResourcesError: when nobody there has what it needs.
+    """
+    executor = executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
+    starter = EXECUTORS.load(executor)(settings)
+    if not isinstance(starter, Checks):
+        return ()
+    home = str(settings.home_path)
+    order = Order(
+        uid=new_uid(), project=function.project, name=function.name, function=function, home=home, folder=home, workdir=home,
+        artifact_path=f"{home}/artifacts", resources=parse_resources(function.resources if resources in (None, "") else resources),
+    )  # fmt: skip
+    return starter.check(order).rows
 
 
 def default_name(function: Function) -> str:

@@ -68,7 +68,7 @@ def function(workdir: Path, body: str, **options: object) -> mlrun.Project:
 
 
 def test_an_unknown_executor_is_refused_with_those_that_are_there(home: Path, workdir: Path) -> None:
-    with pytest.raises(MLRunNotFoundError, match="registered are .*dask.*process"):
+    with pytest.raises(MLRunNotFoundError, match=r"registered are .*dask.*process"):
         function(workdir, "def go():\n    pass\n").run(executor="dusk")
 
 
@@ -98,8 +98,12 @@ def test_resources_that_no_worker_has_are_refused_with_what_there_is(home: Path,
 
 def test_a_package_that_the_workers_lack_is_refused_with_a_table(elsewhere: Cluster, workdir: Path) -> None:
     made = function(workdir, "import not_installed_anywhere\ndef go():\n    pass\n")
-    with pytest.raises(EnvironmentMismatchError, match="not_installed_anywhere +not installed +not installed +breaks"):
+    with pytest.raises(EnvironmentMismatchError, match=r"not_installed_anywhere +not installed +not installed +breaks"):
         made.run(executor="dask")
+    table = made.preflight(executor="dask")
+    assert table.rows == [["not_installed_anywhere", "not installed", "not installed", "✘ breaks"]] and "✘ breaks</span>" in table._repr_html_()
+    fine = function(workdir, "import numpy\ndef go():\n    pass\n").preflight(executor="dask")
+    assert {row[0]: row[3] for row in fine.rows}["numpy"] == "✔ ok"
 
 
 def test_large_local_inputs_and_folders_that_the_workers_do_not_see_are_refused(
@@ -205,12 +209,12 @@ def test_a_run_that_waits_can_be_aborted_and_priority_decides_who_is_next(home: 
     made = function(workdir, "import time\ndef go(n: int = 30):\n    time.sleep(n / 10)\n", kind="job")
     busy = [made.run(executor="dask", watch=False, params={"n": 40}) for _ in range(2)]
     until(lambda: all(run.state() == "running" for run in busy))
-    low, high, gone = (made.run(executor="dask", watch=False, params={"n": 1}, priority=level) for level in (0, 10, 20))
+    *low, high, gone = (made.run(executor="dask", watch=False, params={"n": 1}, priority=level) for level in (0, 0, 0, 10, 20))
     assert gone.state() == "pending"
     assert gone.abort().state() == "aborted"
-    for run in (*busy, low, high):
+    for run in (*busy, *low, high):
         run.wait_for_completion(timeout=120)
-    assert high.refresh().started <= low.refresh().started
+    assert high.refresh().started <= max(run.refresh().started for run in low)
     assert gone.state() == "aborted" and not gone.refresh().started
 
 
@@ -228,7 +232,7 @@ def test_a_function_without_a_cluster_is_told_so_and_unpicklable_work_names_the_
     with pytest.raises(RunFailedError, match="no Dask cluster to compute on"):
         made.run(executor="process")
     made = function(workdir, "import threading\ndef go(context):\n    context.dask_client.submit(str, threading.Lock()).result()\n", kind="dask")
-    with pytest.raises(RunFailedError, match="pickle|serialize"):
+    with pytest.raises(RunFailedError, match=r"pickle|serialize"):
         made.run()
     with pytest.raises(MLRunPreconditionFailedError):
         from mlrun_jupyter.runs.dask_client import connect

@@ -113,7 +113,7 @@ def test_workers_that_are_lost_again_and_again_end_the_run(cluster: Cluster, wor
 
 
 def test_the_scheduler_is_killed(mode: str, cluster: Cluster, workdir: Path) -> None:
-    run = begin(workdir)
+    run = begin(workdir, n=600)
     shown = ticks(run)
     cluster.scheduler.send_signal(signal.SIGKILL)
     with pytest.raises(RunFailedError, match=r"cannot be reached|does not answer"):

@@ -19,7 +19,12 @@ import msgspec
 
 from mlrun_jupyter.backends.executors import dask_connect, dask_preflight
 from mlrun_jupyter.backends.executors.dask_connect import LOCAL
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, MLRunRuntimeError, MLRunTimeoutError
+from mlrun_jupyter.errors import (
+    InputNotFoundError,
+    MLRunInvalidArgumentError,
+    MLRunRuntimeError,
+    MLRunTimeoutError,
+)
 from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import amount, new_uid
@@ -52,7 +57,7 @@ class DaskExecutor:
         info = _info(client, self.settings.dask_timeout)
         workers = {address: worker for address, worker in info["workers"].items() if worker.get("status", "running") == "running"}
         _, _, notes = dask_preflight.place(order.resources, workers)
-        rows: list[dask_preflight.Row] = []
+        rows: list[dask_preflight.Row] = [("environment", sys.executable, "the same", dask_preflight.FINE)]
         shared = True
         if scheduler != LOCAL:
             # the cluster on demand runs with this interpreter, and on this disk
@@ -255,11 +260,13 @@ class DaskExecutor:
                 found = dask_connect.ask_scheduler(client, "tasks", [run.uid], deadline=self.settings.dask_timeout).get(run.uid)
                 if found is None:
                     break
-                if not found["worker"]:
+                among = [found["worker"]] if found["worker"] else []
+                told = dask_connect.tell_workers(client, dask_worker.stop, run.uid, workers=among, deadline=self.settings.dask_timeout) if among else {}
+                if True not in told.values():
+                    # it waits, in the scheduler or at a worker that has others to do first
                     client.cancel([_key(run, client)], force=True)
                     break
-                dask_connect.tell_workers(client, dask_worker.stop, run.uid, workers=[found["worker"]], deadline=self.settings.dask_timeout)
-                if self.mirrored(run) and found["worker"]:
+                if self.mirrored(run):
                     # its end comes back by way of the collector
                     return
                 time.sleep(0.1)

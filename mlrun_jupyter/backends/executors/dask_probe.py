@@ -76,7 +76,8 @@ def failure(address, key):
     scheduler = _scheduler(address)
     for task in scheduler.erred_tasks:
         if task.key == key:
-            return str(task.exception_text)[:1000]
+            # of a task whose workers were lost there is no text
+            return str(task.exception_text or "KilledWorker")[:1000]
     return ""
 
 

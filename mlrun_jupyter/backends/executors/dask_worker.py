@@ -186,6 +186,8 @@ class Guardian:
                     end_all(self.uid)
             time.sleep(pause)
             pause = min(0.2, pause * 1.1)
+        # a run that ended by itself has done so; of one whose process was killed others may be left
+        end_all(self.uid)
         for name in (GUARDIAN, "dask.json"):
             (self._order.parent / name).unlink(missing_ok=True)
 
