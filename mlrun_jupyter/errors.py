@@ -12,7 +12,9 @@
     │   └── InputNotFoundError              a declared input whose data cannot be found
     ├── MLRunConflictError                  the thing changed or exists already
     ├── MLRunPreconditionFailedError        not now: no current project, a state that does not allow it
-    │   └── NoProjectError                  nothing says which project this belongs to
+    │   ├── NoProjectError                  nothing says which project this belongs to
+    │   ├── EnvironmentMismatchError        Python or packages where it would run do not suit (`rows`)
+    │   └── NoResourcesError                nobody there has what the run needs
     ├── MLRunTimeoutError                   a deadline passed
     ├── MLRunRuntimeError                   a run did not do what it had to
     │   ├── RunFailedError                  it ended as error, aborted or lost (`run`)
@@ -120,6 +122,18 @@ class MLRunPreconditionFailedError(MLRunError):
 
 class NoProjectError(MLRunPreconditionFailedError):
     """Nothing says which project this belongs to."""
+
+
+class EnvironmentMismatchError(MLRunPreconditionFailedError):
+    """Python or packages at the place where the run would go do not suit. ``rows`` is the comparison."""
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return list(self.details.get("rows", ()))
+
+
+class NoResourcesError(MLRunPreconditionFailedError):
+    """Nobody at the place where the run would go has what it needs."""
 
 
 class MLRunTimeoutError(MLRunError, TimeoutError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlrun_jupyter import reports
-from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
+from mlrun_jupyter.errors import EnvironmentMismatchError, MLRunNotFoundError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
@@ -18,6 +18,7 @@ from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.submit import preflight
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
@@ -251,6 +252,8 @@ class FunctionObject:
         timeout: float | None = None,
         retries: int | None = None,
         env: Mapping[str, str] | None = None,
+        resources: str | Mapping[str, Any] | None = None,
+        priority: int = 0,
     ) -> RunObject:
         """Run it.
 
@@ -260,14 +263,29 @@ class FunctionObject:
         :param watch: show its output until it ends, and raise when it fails; else return at once.
         :param local: accepted for MLRun's sake: the default executor runs on this machine anyway.
         :param returns: log hints that replace the declared outputs.
+        :param executor: ``process``, ``dask``, or another that is installed.
+        :param resources: what it needs of the place where it runs, ``cpu=2,memory=4GB,gpu=1`` or a dict.
+        :param priority: of two waiting runs, the one of the higher number is first.
         :raises RunFailedError: when it was watched and did not complete.
         """
         function = self._session.adapted(self.record, handler=handler, returns=returns)
         return self._session.run(
             function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
-            timeout=timeout, retries=retries, env=env,
+            timeout=timeout, retries=retries, env=env, resources=resources, priority=priority or None,
         )  # fmt: skip
+
+    def preflight(self, executor: str = "", resources: str | Mapping[str, Any] | None = None) -> display.PreflightTable:
+        """Compare what the function needs with what is there where the executor would run it; shows itself as a table.
+
+        :raises NoResourcesError: when nobody there has the resources.
+        """
+        rows: Sequence[Sequence[str]]
+        try:
+            rows = preflight(self._session.settings, self.record, executor=executor, resources=resources)
+        except EnvironmentMismatchError as error:
+            rows = error.rows
+        return display.PreflightTable(rows)
 
     def save(self, tag: str = "", versioned: bool = True) -> str:
         """Store the version under ``latest`` and the tag; returns its URI."""

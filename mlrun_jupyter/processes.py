@@ -18,6 +18,8 @@ from pathlib import Path
 from mlrun_jupyter.model.run import Lease
 
 UID = "MLRUN_JUPYTER_RUN_UID"
+GUARDIAN = "guardian.json"
+"""A file in the folder of a run whose worker must not outlive another process: ``pid started`` and what else that one tells."""
 
 
 def host() -> str:

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -43,6 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_inline                bytes up to which an output is loaded back into the notebook by itself
     retention                 the standing policy of projects that have none: ``older_than=90d,max_bytes=50GB``
     gc_grace                  seconds for which a sweep spares whatever was changed
+    dask_address              scheduler of the executor ``dask``; empty: a cluster of this machine, on demand
+    dask_workers              workers of that cluster; 0: one a CPU
+    dask_memory               memory of each of them, such as ``4GB``; empty: an equal share of the machine's
+    dask_idle                 seconds without a run after which it ends
+    dask_timeout              seconds within which a scheduler must answer
+    dask_retries              how often a run is started again after the Dask worker that had it was lost
+    dask_mirror               ``auto``: stream back from workers that do not see the home folder; ``always``
+    dask_ship                 bytes of local inputs that may travel with an order to such workers
+    dask_keep                 seconds that such a worker keeps a run that is over until it was fetched
     ========================  ===========================================================================
     """
 
@@ -64,6 +73,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_inline: int = 500_000_000
     retention: str = ""
     gc_grace: float = 3600.0
+    dask_address: str = ""
+    dask_workers: int = 0
+    dask_memory: str = ""
+    dask_idle: float = 600.0
+    dask_timeout: float = 10.0
+    dask_retries: int = 3
+    dask_mirror: Literal["auto", "always"] = "auto"
+    dask_ship: int = 10_000_000
+    dask_keep: float = 3600.0
 
     @property
     def home_path(self) -> Path:

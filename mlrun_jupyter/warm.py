@@ -99,12 +99,15 @@ class Asked(NamedTuple):
     why_not: str = ""
 
 
-def ask(request: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], *, keep: bool = False) -> Asked:
+def ask(
+    request: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], *, keep: bool = False, watched: bool = False
+) -> Asked:
     """Have the fork server of this environment fork a process. Where none listens one is started, for the next to ask.
 
     :param request: what the process is for, with its ``env``.
     :param environ: the variables of who asks, which the process has as well.
     :param keep: keep the channel open; the server says on it how the process ended, and the process ends when it is closed.
+    :param watched: a server that is started for this one ends when this process does.
     :returns: ``answer["pid"]``; or ``why_not``, and then the process has to be started in the ordinary way.
     """
     if not settings.warm:
@@ -120,7 +123,7 @@ def ask(request: Mapping[str, Any], settings: Settings, environ: Mapping[str, st
         return Asked(*_talk(place, request, keep=keep))
     except (FileNotFoundError, ConnectionRefusedError):
         # it takes a while to import everything; who asks now does not wait for that
-        _start(place, settings, environ)
+        _start(place, settings, environ, watched)
         return Asked({}, why_not="the fork server is starting")
     except (OSError, ValueError, KeyError) as error:
         return Asked({}, why_not=f"the fork server did not answer: {error}")
@@ -153,8 +156,10 @@ def _talk(place: Path, request: Mapping[str, Any], *, keep: bool, timeout: float
     return answer, None
 
 
-def _start(place: Path, settings: Settings, environ: Mapping[str, str]) -> None:
+def _start(place: Path, settings: Settings, environ: Mapping[str, str], watched: bool) -> None:
     command = [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle)]
+    if watched:
+        command.append(str(os.getpid()))
     with place.with_suffix(".log").open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=lasting(environ), start_new_session=True

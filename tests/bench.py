@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mlrun-bench-") as folder:
         os.environ["MLRUN_JUPYTER_HOME"] = str(Path(folder) / "home")
         os.chdir(folder)
-        rows = [*trivial_run(Path(folder)), *imports(), *definition()]
+        rows = [*trivial_run(Path(folder)), *many_runs(), *imports(), *definition()]
         os.chdir("/")
     width = max(len(row["what"]) for row in rows)
     print(f"median of {ROUNDS} rounds\n")
@@ -98,6 +98,48 @@ def trivial_run(folder: Path) -> list[dict[str, object]]:
         {"what": "a trivial %%mlrun cell, cold", "seconds": found["cold"], "ratio": found["command"] / found["cold"], "beside": "faster than papermill cold"},
         {"what": "a trivial %%mlrun cell, warm", "seconds": found["warm"], "ratio": found["command"] / found["warm"],
          "beside": f"faster than papermill cold, {found['papermill'] / found['warm']:.1f} × than papermill warm"},
+    ]  # fmt: skip
+
+
+def many_runs(count: int = int(os.environ.get("RUNS", "100"))) -> list[dict[str, object]]:
+    """Trivial runs one after another, and handed to Dask at once; and what Dask's processes weigh before and after these."""
+    import psutil
+
+    import mlrun_jupyter as mlrun
+    from mlrun_jupyter.backends.executors import dask_cluster
+
+    os.environ["MLRUN_JUPYTER_DASK_WORKERS"] = "2"
+    project = mlrun.get_or_create_project("bench")
+    function = project.get_function("one")
+    function.run(executor="dask")
+    settings = mlrun.project.session().settings
+    found = dask_cluster.running(settings)
+    assert found is not None
+    scheduler = psutil.Process(found["pid"])
+    family = [psutil.Process(), scheduler, *(one for one in scheduler.children() if "spawn_main" in " ".join(one.cmdline()))]
+
+    def weights() -> list[int]:
+        return [one.memory_info().rss for one in family]
+
+    def batch() -> float:
+        began = time.perf_counter()
+        for run in [function.run(executor="dask", watch=False) for _ in range(count)]:
+            run.wait_for_completion()
+        return time.perf_counter() - began
+
+    began = time.perf_counter()
+    for _ in range(count):
+        function.run(watch=False).wait_for_completion()
+    single = time.perf_counter() - began
+    first = batch()
+    before = weights()
+    second = batch()
+    grown = ", ".join(f"{(new - old) / 1e6:+.1f} MB" for new, old in zip(weights(), before, strict=True))
+    print(f"driver, scheduler, Dask workers after {count} more runs: {grown}")
+    (dask_cluster.folder(settings) / dask_cluster.FILE).unlink()
+    return [
+        {"what": f"{count} trivial runs one after another", "seconds": single},
+        {"what": f"{count} on a Dask cluster of 2 workers", "seconds": min(first, second), "ratio": min(first, second) / single, "beside": "one after another"},
     ]  # fmt: skip
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.display import display
 
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.errors import (
+    EnvironmentMismatchError,
     MLRunError,
     MLRunInvalidArgumentError,
     MLRunPreconditionFailedError,
@@ -18,9 +20,11 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.handles import FunctionObject, RunObject
 from mlrun_jupyter.model.function import Origin
 from mlrun_jupyter.model.names import check_tag
+from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.notebooks.define import define_cell
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
 from mlrun_jupyter.runs import supervise
+from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
 from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, typed
@@ -57,7 +61,10 @@ class MlrunMagics(Magics):
         --input NAME[:TYPE][=PATH|URI]   data: a table arrives as a DataFrame; types: DataFrame DataItem path str bytes
         --returns A,B:dataset,C:model    what the cell leaves behind
         --capture NAME                   take a value of the notebook along, stored as an artifact
-        --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run  --executor NAME
+        --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run
+        --executor NAME                  process (this machine) or dask
+        --kind dask                      runs on Dask, and computes there: context.dask_client
+        --resources cpu=2,memory=4GB     what it needs of the place where it runs  --priority N
 
         Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
         documents it: ``--param trees:int=200  # how many``.
@@ -72,7 +79,7 @@ class MlrunMagics(Magics):
             return function
         return self._run(
             project, function, inputs=wired, labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor,
+            executor=options.executor, priority=options.priority,
         )  # fmt: skip
 
     def _define(
@@ -87,6 +94,7 @@ class MlrunMagics(Magics):
             key: value
             for key, value in {
                 "description": options.description, "timeout": options.timeout, "retries": options.retries,
+                "kind": options.kind, "resources": parse_resources(options.resources),
             }.items()
             if value
         }  # fmt: skip
@@ -138,10 +146,16 @@ class MlrunMagics(Magics):
         inputs: dict[str, str] | None = None, **options: Any,
     ) -> RunObject:  # fmt: skip
         session = project._session
-        run = session.run(
-            function.record, params=params, inputs=inputs, watch=False, workdir=self._folder(),
-            artifact_path=project.artifact_path, **options,
-        )  # fmt: skip
+        options = {key: value for key, value in options.items() if value not in ("", 0)}
+        try:
+            run = session.run(
+                function.record, params=params, inputs=inputs, watch=False, workdir=self._folder(),
+                artifact_path=project.artifact_path, **options,
+            )  # fmt: skip
+        except EnvironmentMismatchError as error:
+            display(PreflightTable(error.rows))
+            raise
+        self._say_where(run)
         if background:
             return run
         stream = Stream(self.shell, run.folder, run.uid)
@@ -153,6 +167,12 @@ class MlrunMagics(Magics):
         stream.pump()
         self._after(run, stream)
         return run
+
+    @staticmethod
+    def _say_where(run: RunObject) -> None:
+        address = run._run.place.get("dashboard", "")
+        if address:
+            sys.stderr.write(f"[mlrun] runs on {run._run.executor}: {address}\n")
 
     def _after(self, run: RunObject, stream: Stream) -> None:
         record = run.refresh()
@@ -223,7 +243,8 @@ class MlrunMagics(Magics):
         return self._run(
             project, function, params=typed(function.record, pairs(options.params, "parameter")),
             inputs=dict(pairs(options.input, "input")), labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor, timeout=options.timeout, retries=options.retries,
+            executor=options.executor, timeout=options.timeout, retries=options.retries, resources=options.resources,
+            priority=options.priority,
         )  # fmt: skip
 
     def _command_runs(self, words: list[str]) -> Any:

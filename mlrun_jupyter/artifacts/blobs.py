@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlrun_jupyter.artifacts.content import write_atomic
 from mlrun_jupyter.errors import MLRunNotFoundError, StoreUnreadableError
+from mlrun_jupyter.model.order import blob_place
 
 
 def put(home: Path, data: bytes) -> str:
@@ -44,4 +45,4 @@ def get(home: Path, name: str) -> bytes:
 
 
 def _path(home: Path, name: str) -> Path:
-    return home / "blobs" / name[:2] / name
+    return home / blob_place(name)

@@ -52,6 +52,10 @@ class ArtifactValues:
             import polars
 
             return item.as_df(df_module=polars)
+        if kind in ("dask", "dask.DataFrame"):
+            import dask.dataframe
+
+            return item.as_df(df_module=dask.dataframe)
         if kind == "path":
             return Path(item.local())
         if kind == "str":
@@ -63,7 +67,7 @@ class ArtifactValues:
         if kind:
             raise MLRunInvalidArgumentError(
                 f"input {item.key!r} is declared as {kind!r}, which no input can be",
-                why="types are DataFrame, polars.DataFrame, DataItem, path, str, bytes, object",
+                why="types are DataFrame, polars.DataFrame, dask, DataItem, path, str, bytes, object",
                 next_step="use one of these, or leave the type out to go by the content",
             )
         if item.meta is not None and item.meta.packing.packager and item.meta.kind in ("dataset", "model", "artifact"):
@@ -85,6 +89,8 @@ class ArtifactValues:
         if name in ("builtins.bytes", "bytes"):
             return item.get()
         if short == "DataFrame":
+            if name.startswith(("dask", "dd.")):
+                return self.load(item, "dask")
             return self.load(item, "polars.DataFrame" if name.startswith(("polars", "pl.")) else "DataFrame")
         return item.as_object()
 

@@ -26,7 +26,9 @@ from mlrun_jupyter.cli.common import (
 @click.option("--label", "-l", "labels", multiple=True, metavar="KEY=VALUE")
 @click.option("--handler", default="")
 @click.option("--name", default="", help="Name of the run.")
-@click.option("--executor", default="")
+@click.option("--executor", default="", help="process, dask, or another that is installed.")
+@click.option("--resources", default="", metavar="cpu=2,memory=4GB", help="What it needs of the place where it runs.")
+@click.option("--priority", type=int, default=0, help="Of two waiting runs, the one of the higher number is first.")
 @click.option("--timeout", type=float, default=None, help="Seconds.")
 @click.option("--retries", type=int, default=None)
 @click.option("--artifact-path", default="")
@@ -35,7 +37,7 @@ from mlrun_jupyter.cli.common import (
 @as_json_option
 def run(
     function: str, params: tuple[str, ...], inputs: tuple[str, ...], labels: tuple[str, ...], handler: str, name: str,
-    executor: str, timeout: float | None, retries: int | None, artifact_path: str, background: bool, project: str | None,
+    executor: str, resources: str, priority: int, timeout: float | None, retries: int | None, artifact_path: str, background: bool, project: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Run FUNCTION: a name, name:tag, name@hash, or a .py or .ipynb file. Exit status 1 when the run fails."""
@@ -48,7 +50,7 @@ def run(
     typed = {key: read_text(declared.get(key, Parameter(key)), text) for key, text in pairs(params, "param").items()}
     made = found.run(
         handler=handler, params=typed, inputs=pairs(inputs, "input"), labels=pairs(labels, "label"), name=name, executor=executor,
-        timeout=timeout, retries=retries, artifact_path=artifact_path, watch=False,
+        timeout=timeout, retries=retries, artifact_path=artifact_path, watch=False, resources=resources or None, priority=priority,
     )  # fmt: skip
     if not background:
         try:

@@ -12,7 +12,7 @@ from mlrun_jupyter.model.names import check_identifier
 from mlrun_jupyter.model.parameters import Parameter, json_schema
 
 KINDS = ("job", "local", "handler", "dask")
-INPUT_TYPES = ("", "DataFrame", "DataItem", "path", "str", "bytes", "object")
+INPUT_TYPES = ("", "DataFrame", "dask", "DataItem", "path", "str", "bytes", "object")
 ARTIFACT_TYPES = ("result", "dataset", "model", "plot", "file", "path", "object", "artifact", "table", "dir")
 
 

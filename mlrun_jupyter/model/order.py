@@ -12,6 +12,11 @@ from mlrun_jupyter.model.function import Function
 VERSION = 1
 
 
+def blob_place(digest: str) -> str:
+    """Where a bundled file lies, by its SHA-256, relative to the home folder."""
+    return f"blobs/{digest[:2]}/{digest}"
+
+
 class BoundInput(msgspec.Struct, frozen=True, omit_defaults=True):
     """An input, resolved when the order was written.
 
@@ -54,6 +59,12 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     output_limit: int = 20_000_000
     """Bytes of output a cell may leave in the notebook; more is spilled to a file."""
     spill_limit: int = 200_000_000
+    resources: dict[str, float] = {}
+    """What the run needs of the place where it runs, as :func:`mlrun_jupyter.model.resources.parse_resources` gives it."""
+    priority: int = 0
+    """Of two waiting runs, the one of the higher number is first; executors without a queue take no notice."""
+    mirrored: bool = False
+    """The home is a temporary one: what becomes of the run is brought to the submitter's home, and from there to the tracker."""
     trusted: tuple[str, ...] = ()
     """SHA-256 digests of pickled artifacts that may be loaded."""
     version: int = VERSION

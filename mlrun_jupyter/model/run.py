@@ -35,6 +35,13 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     """Seconds since the epoch at which the process started."""
     born: str = ""
     """The same as ``<boot>:<ticks since boot>``, which stays when the clock of the machine is set; where the system tells it."""
+    token: str = ""
+    """What the executor knows the run by while no process holds it: the key of a queued task."""
+
+    @property
+    def held(self) -> bool:
+        """Whether anybody has the run."""
+        return bool(self.pid or self.token)
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,6 +94,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """Relative to the home folder."""
     workdir: str = ""
     artifact_path: str = ""
+    place: dict[str, str] = {}
+    """Where an executor put it, in its own words: ``scheduler``, ``dashboard``, ``mode``."""
     commit: str = ""
     """Git commit of the working folder, with ``+`` behind it when there were uncommitted changes."""
     environment: dict[str, str] = {}
@@ -154,5 +163,6 @@ def to_mlrun_dict(run: Run) -> dict[str, Any]:
             error=run.error,
             status_text=run.cause,
             commit=run.commit,
+            place=run.place,
         ),
     }

@@ -125,6 +125,16 @@ class Context:
         """Always true: one worker carries out a run."""
         return True
 
+    @property
+    def dask_client(self) -> Any:
+        """The ``distributed.Client`` of the cluster that a run of kind ``dask`` is on.
+
+        :raises MLRunPreconditionFailedError: in any other run.
+        """
+        from mlrun_jupyter.runs import dask_client
+
+        return dask_client.connect(self._folder)
+
     # -- parameters, inputs, secrets ------------------------------------------------------------------------------
 
     def get_param(self, key: str, default: Any = None) -> Any:

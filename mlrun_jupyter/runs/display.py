@@ -44,6 +44,7 @@ def run_text(run: Run) -> str:
     for title, rows in (("parameters", run.parameters), ("inputs", run.inputs), ("results", run.results), ("artifacts", run.artifact_uris)):
         for at, (key, value) in enumerate(rows.items()):
             lines.append(f"  {title if not at else '':<10} {key} = {shown(value)}")
+    lines.append(f"  dashboard  {run.place['dashboard']}" if run.place.get("dashboard") and not run.terminal else "")
     lines.append(f"  cause      {run.cause}" if run.cause else "")
     lines.extend(f"  note       {note}" for note in run.notes)
     return "\n".join(line for line in lines if line)
@@ -54,7 +55,7 @@ def run_html(run: Run) -> str:
     time = took(run)
     head = (
         f"<div><b>{escape(run.name)}</b> <span style='color:{colour};font-weight:600'>{_MARKS.get(run.state, '')} "
-        f"{run.state}</span>{f' in {time}' if time else ''} "
+        f"{run.state}</span>{f' in {time}' if time else ''} {_dashboard(run)}"
         f"<span style='{_DIM}'><code>{run.uid[:12]}</code> · {escape(run.function_name)}@{run.function_hash[:12]}</span></div>"
     )
     parts = [head]
@@ -69,6 +70,14 @@ def run_html(run: Run) -> str:
     if columns:
         parts.append(f"<div style='display:flex;flex-wrap:wrap;gap:4px 32px;margin-top:4px'>{''.join(columns)}</div>")
     return f"<div style='{_BOX}'>{''.join(parts)}</div>"
+
+
+def _dashboard(run: Run) -> str:
+    """A link to where the executor shows what it does."""
+    address = run.place.get("dashboard", "")
+    if not address.startswith(("http://", "https://")):
+        return ""
+    return f"<a href='{escape(address, quote=True)}' target='_blank' rel='noopener' style='color:var(--jp-content-link-color,#1976d2)'>{escape(run.executor)} dashboard</a> "
 
 
 def _pairs(title: str, rows: dict[str, Any]) -> str:
@@ -191,6 +200,25 @@ class Table:
 
     def _repr_html_(self) -> str:
         return table_html(self.rows, self.head) + more_html(self.next_page_token)
+
+
+_VERDICTS = {"ok": ("✔", "var(--jp-success-color1, #2e7d32)"), "differs": ("≠", "var(--jp-warn-color1, #b26a00)"),
+             "breaks": ("✘", "var(--jp-error-color1, #d32f2f)")}  # fmt: skip
+
+
+class PreflightTable(Table):
+    """What a function needs, what is here, and what is where it would run. What breaks stands first."""
+
+    def __init__(self, rows: Sequence[Sequence[str]]) -> None:
+        order = list(_VERDICTS)[::-1]
+        marked = sorted(rows, key=lambda row: order.index(row[3]))
+        super().__init__([[*row[:3], f"{_VERDICTS[row[3]][0]} {row[3]}"] for row in marked], ("what", "here", "there", "verdict"))
+
+    def _repr_html_(self) -> str:
+        page = super()._repr_html_()
+        for verdict, (mark, colour) in _VERDICTS.items():
+            page = page.replace(f">{mark} {verdict}<", f"><span style='color:{colour};font-weight:600'>{mark} {verdict}</span><")
+        return page
 
 
 def _given(declared: Input) -> str:

@@ -25,8 +25,10 @@ from mlrun_jupyter.model.clock import iso, new_uid, now
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.names import check_key, check_label
 from mlrun_jupyter.model.order import BoundInput, Order
+from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.processes import UID, host
+from mlrun_jupyter.protocols.executor import Checks
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
 from mlrun_jupyter.settings import Settings
@@ -48,9 +50,14 @@ def submit(
     timeout: float | None = None,
     retries: int | None = None,
     env: Mapping[str, str] | None = None,
+    resources: str | Mapping[str, Any] | None = None,
+    priority: int = 0,
 ) -> Run:
     """Record a run and start its worker. Everything that can be refused is refused before anything is written.
 
+    :param executor: else that of the function's kind (``dask``), else that of the settings.
+    :param resources: what the run needs, ``cpu=2,memory=4GB``; in place of the function's own.
+    :param priority: of two waiting runs, the one of the higher number is first.
     :param bind_input: ``(name, location, workdir) -> BoundInput``, which finds what an input names.
     :raises ParameterError: unknown, missing or ill-typed parameters.
     :raises InputNotFoundError: an input that is unknown, missing or not there.
@@ -63,7 +70,9 @@ def submit(
         if one.name in bound and one.name not in (params or {}):
             del bound[one.name]
     run_name = check_label(name or default_name(function), "run")
-    starter = EXECUTORS.load(executor or settings.executor)()
+    executor = executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
+    starter = EXECUTORS.load(executor)(settings)
+    needs = parse_resources(function.resources if resources in (None, "") else resources)
     for key in labels or {}:
         check_key(key, "label")
     if (timeout is not None and timeout <= 0) or (retries is not None and retries < 0):
@@ -82,7 +91,7 @@ def submit(
         uid=uid, project=function.project, name=run_name, function=function.uri, handler=function.code.handler,
         parameters=bound, inputs={given.name: given.uri for given in located}, returns=function.returns,
         labels={"kind": function.kind, "owner": user(), "host": host(), **function.labels, **{k: str(v) for k, v in (labels or {}).items()}},
-        created=iso(now()), updated=iso(now()), executor=executor or settings.executor,
+        created=iso(now()), updated=iso(now()), executor=executor,
         timeout=timeout if timeout is not None else function.timeout,
         retries=retries if retries is not None else function.retries, owner=user(), folder=place, workdir=str(folder),
         artifact_path=path or f"artifacts/{function.project}/{uid}", commit=git_commit(folder),
@@ -94,8 +103,12 @@ def submit(
         sources=tuple({"name": given.name, "uri": given.uri} for given in located), labels=run.labels,
         env={**function.env, **(env or {})}, timeout=run.timeout, retries=run.retries, start_timeout=settings.start_timeout,
         start_retries=settings.start_retries, tracking_uri=settings.tracking, output_limit=settings.output_limit,
-        spill_limit=settings.spill_limit,
+        spill_limit=settings.spill_limit, resources=needs, priority=priority,
     )  # fmt: skip
+    if isinstance(starter, Checks):
+        checked = starter.check(order)
+        order = checked.order
+        run = msgspec.structs.replace(run, place=checked.place, notes=checked.notes)
     file = _write_order(order)
     store.create_run(msgspec.structs.replace(run, state=states.PENDING))
     for given in located:
@@ -111,7 +124,25 @@ def submit(
         store.update_run(uid, lambda old: msgspec.structs.replace(old, state=states.ERROR, cause=text, ended=iso(now())))
         raise
     # the worker may have taken the lease already, and may even be done
-    return store.update_run(uid, lambda old: old if old.lease.pid else msgspec.structs.replace(old, lease=lease))
+    return store.update_run(uid, lambda old: old if old.lease.held else msgspec.structs.replace(old, lease=lease))
+
+
+def preflight(settings: Settings, function: Function, *, executor: str = "", resources: str | Mapping[str, Any] | None = None) -> tuple[Any, ...]:
+    """Rows ``what here there verdict``: what the function would find where the executor would run it; none where that is here.
+
+    :raises EnvironmentMismatchError: when it would not run there; ``rows`` has what does not suit.
+    :raises NoResourcesError: when nobody there has what it needs.
+    """
+    executor = executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
+    starter = EXECUTORS.load(executor)(settings)
+    if not isinstance(starter, Checks):
+        return ()
+    home = str(settings.home_path)
+    order = Order(
+        uid=new_uid(), project=function.project, name=function.name, function=function, home=home, folder=home, workdir=home,
+        artifact_path=f"{home}/artifacts", resources=parse_resources(function.resources if resources in (None, "") else resources),
+    )  # fmt: skip
+    return starter.check(order).rows
 
 
 def default_name(function: Function) -> str:

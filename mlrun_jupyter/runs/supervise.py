@@ -18,6 +18,7 @@ from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.processes import end_all, host
+from mlrun_jupyter.protocols.executor import Explains
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
 from mlrun_jupyter.runs.events import Tail, apply
@@ -59,19 +60,23 @@ def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = ""
 
 def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
     age = now() - parse(run.updated or run.created)
-    if not run.lease.pid:
+    if not run.lease.held:
         return "it was never started: the process that submitted it ended" if age > GRACE else ""
-    alive = EXECUTORS.load(run.executor)().alive(run) if run.executor in EXECUTORS.names() else None
+    executor = EXECUTORS.load(run.executor)(settings) if run.executor in EXECUTORS.names() else None
+    alive = executor.alive(run) if executor is not None else None
     if run.executor == "none":
         from mlrun_jupyter.processes import holds
 
         alive = holds(run.lease)
+    reason = executor.explain(run) if alive is not True and isinstance(executor, Explains) else ""
     if alive is False:
-        return f"its worker (process {run.lease.pid} on {run.lease.host}) ended without a word; was it killed?"
+        known = f"its worker (process {run.lease.pid} on {run.lease.host}) ended without a word" if run.lease.pid else "it did not begin"
+        return f"{known}: {reason}" if reason else f"{known}; was it killed?"
     if alive is None and run.lease.host != host():
         silence, watched = _silence(run, heartbeat)
         if watched > settings.lease or (silence > settings.lease and watched > 3 * settings.heartbeat):
-            return f"no sign of life from {run.lease.host} for {max(silence, watched):.0f} s"
+            silent = f"no sign of life{f' from {run.lease.host}' if run.lease.host else ''} for {max(silence, watched):.0f} s"
+            return f"{silent}: {reason}" if reason else silent
     return ""
 
 
@@ -162,8 +167,8 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
         return run
     store.request_abort(run.uid)
     grace = settings.abort_grace + 10.0
-    if run.lease.pid and run.executor in EXECUTORS.names():
-        EXECUTORS.load(run.executor)().stop(run, grace=grace)
+    if run.lease.held and run.executor in EXECUTORS.names():
+        EXECUTORS.load(run.executor)(settings).stop(run, grace=grace)
     deadline = time.monotonic() + 2.0
     while time.monotonic() < deadline:
         run = store.get_run(uid)

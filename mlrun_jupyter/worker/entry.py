@@ -18,6 +18,7 @@ from pathlib import Path
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import iso, new_uid, now
 from mlrun_jupyter.model.order import Order
+from mlrun_jupyter.runs import dask_client
 from mlrun_jupyter.runs.context import Context
 from mlrun_jupyter.runs.events import FolderSink
 
@@ -80,6 +81,9 @@ def in_run(order: Order) -> Context:
         attempt=int(os.environ.get(ATTEMPT, "1")),
     )
     _CURRENT.append(context)
+    if dask_client.offered(context._folder):
+        # Dask's collections compute there without being told
+        dask_client.connect(context._folder, tuple(order.function.files))
     return context
 
 

@@ -47,13 +47,17 @@ def main() -> None:
     with file_lock(place.with_suffix(".lock"), wait=0.0) as alone:
         if not alone:
             return
-        Server(place, idle).serve(preload)
+        Server(place, idle, parent=int(sys.argv[4]) if len(sys.argv) > 4 else 0).serve(preload)
 
 
 class Server:
-    """The loop."""
+    """The loop.
 
-    def __init__(self, place: Path, idle: float) -> None:
+    :param parent: the process with which this one ends; 0: none.
+    """
+
+    def __init__(self, place: Path, idle: float, parent: int = 0) -> None:
+        self.parent = parent
         self.place = place
         self.idle = idle
         self.workers: dict[int, dict[str, Any]] = {}
@@ -102,7 +106,7 @@ class Server:
         asked = time.monotonic()
         while True:
             # a spare is made when nobody waits
-            patience = 0.0 if self.spare is None else min(self.idle, 30.0)
+            patience = 0.0 if self.spare is None else min(self.idle, 2.0 if self.parent else 30.0)
             ready: list[Any] = select.select([listener, awake], [], [], patience)[0]  # type: ignore[type-var]
             if awake in ready:
                 os.read(awake, 4096)
@@ -113,6 +117,8 @@ class Server:
             elif self.spare is None:
                 self.spare = self._fork_spare()
             elif not self.workers and not self.others and not self.kernels and time.monotonic() - asked > self.idle:
+                break
+            if self.parent and os.getppid() != self.parent and not self.workers and not self.others and not self.kernels:
                 break
             if not self.place.exists() or self.place.stat().st_ino != mine:
                 # somebody else took the place, or cleaned it away; the workers go on by themselves
@@ -219,7 +225,7 @@ class Server:
                 how = signal_name(-code) if code < 0 else f"exit status {code}"
                 self.others.add(self._fork(lambda request=request, how=how: _mourn(request, how)))  # type: ignore[misc]
             home = request["env"]["MLRUN_JUPYTER_HOME"]
-            if home not in self.senders:
+            if request.get("tell", True) and home not in self.senders:
                 self.senders[home] = self._fork(lambda request=request: _send(request))  # type: ignore[misc]
                 self.others.add(self.senders[home])
 

@@ -30,10 +30,10 @@ from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import amount, elapsed, iso, now
 from mlrun_jupyter.model.order import Order
-from mlrun_jupyter.model.run import Progress, Run
+from mlrun_jupyter.model.run import Lease, Progress, Run
 from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
-from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name, tag
+from mlrun_jupyter.processes import GUARDIAN, UID, end_all, holds, lease_of, signal_name, tag
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.runs import delivery
 from mlrun_jupyter.runs.events import Tail, apply
@@ -64,7 +64,7 @@ def carry_out(path: str, *, start: str = "cold", tell: bool = True, shell: Once 
             worker.run()
         finally:
             # in a `finally`, since the report and the tracker must not depend on how the run ended
-            worker.publish(tell=tell)
+            worker.publish(tell=tell and not order.mirrored)
         return 0 if store.get_run(order.uid).state == states.COMPLETED else 1
 
 
@@ -95,12 +95,20 @@ class Worker:
         self.start = "cold"
         self.spare: Once | None = None
         self._dying: list[int] = []
+        self._guardian = self._read_guardian()
 
     def _secrets(self) -> list[str]:
         from mlrun_jupyter.registry import SECRET_STORES
 
         known: dict[str, str] = SECRET_STORES.load("file")(Path(self.order.home)).values(self.order.project)
         return list(known.values())
+
+    def _read_guardian(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.folder / GUARDIAN).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
 
     # -- the run --------------------------------------------------------------------------------------------------
 
@@ -128,9 +136,13 @@ class Worker:
             self._end(state, cause, error)
 
     def _begin(self) -> bool:
+        again = False
+
         def change(run: Run) -> Run:
+            nonlocal again
+            again = run.state == states.RUNNING
             return msgspec.structs.replace(
-                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1,
+                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1, results={}, error="",
                 environment={**environment(), "start": self.start},
             )
 
@@ -140,6 +152,14 @@ class Worker:
             # it was aborted before it began
             self.journal.write("end", state="aborted", cause="aborted before it began")
             return False
+        if again:
+            # what the worker before this one was told is not of this one
+            self._tail.read()
+        if self._guardian.get("lost"):
+            lost = self._guardian["lost"]
+            note = f"started again on {self._guardian['worker']}: {lost} worker{'s' * (lost != 1)} that carried it {'were' if lost != 1 else 'was'} lost"
+            self.journal.write("note", text=note)
+            self._note(note)
         self._lay_out()
         return True
 
@@ -383,6 +403,8 @@ class Worker:
         shown = (Progress(), 0)
         while True:
             finished = self._finished.wait(PULSE)
+            if self._guardian and not finished:
+                self._watch_guardian()
             try:
                 self._watch_memory()
                 self._apply_events()
@@ -400,6 +422,17 @@ class Worker:
                 self.stop("timeout")
             if finished:
                 return
+
+    def _watch_guardian(self) -> None:
+        """When the process that guards this one is gone, somebody may start the run again: leave without a word."""
+        lease = Lease(host=lease_of(os.getpid()).host, pid=self._guardian["pid"], started=self._guardian["started"])
+        if holds(lease) is not False:
+            return
+        print(f"the guardian (process {lease.pid}) is gone", file=sys.stderr, flush=True)  # noqa: T201
+        end_all(self.order.uid, spare=[os.getpid()])
+        if self._guardian["temporary"]:
+            shutil.rmtree(self._guardian["temporary"], ignore_errors=True)
+        os._exit(0)
 
     def _watch_memory(self) -> None:
         if not self.kernel_pid:

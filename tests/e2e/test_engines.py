@@ -35,7 +35,7 @@ CELLS = {
     "asyncio.run within a cell": "import asyncio\nasync def f():\n    return 1\ntry:\n    print(asyncio.run(f()))\nexcept RuntimeError as e:\n    print(e)",
     "magics": "%precision 2\nx = %who_ls\nprint(3.14159)\n3.14159",
     "a shell command": "!echo one\nout = !echo two\nprint(out)",
-    "a subprocess": "import subprocess\nprint('before', flush=True)\nsubprocess.run(['echo', 'child'])\nNone",
+    "a subprocess": "import subprocess, time\nprint('before', flush=True)\nsubprocess.run(['echo', 'child'])\ntime.sleep(.5)",
     "an error": "def f(x):\n    return 1 / x\nprint('so far')\nf(0)",
     "an error in awaiting": "async def f():\n    raise KeyError('k')\nawait f()",
     "a syntax error that only running shows": "exec('(')",

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlrun_jupyter import warm
 from mlrun_jupyter.errors import MLRunRuntimeError
 from mlrun_jupyter.model.run import Lease, Run
 from mlrun_jupyter.processes import UID, end_all, holds, lease_of
-from mlrun_jupyter.settings import load
+from mlrun_jupyter.settings import Settings, load
 
 
 class ProcessExecutor:
@@ -26,10 +27,20 @@ class ProcessExecutor:
 
     name = "process"
 
-    def start(self, order: Path, env: dict[str, str]) -> Lease:
-        settings = load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
-        variables = {**os.environ, **env, UID: order.parent.name}
-        asked = warm.ask({"order": str(order), "env": variables}, settings, os.environ)
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+
+    def start(self, order: Path, env: dict[str, str], *, base: Mapping[str, str] | None = None, tell: bool = True, watched: bool = False) -> Lease:
+        """See :class:`mlrun_jupyter.protocols.executor.Executor`.
+
+        :param base: the variables to start from; by default this process's own.
+        :param tell: have the tracker told when the run is over.
+        :param watched: a warm process that is started for this one ends when this process does.
+        """
+        settings = self._settings or load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
+        base = os.environ if base is None else base
+        full = {**base, **env, UID: order.parent.name}
+        asked = warm.ask({"order": str(order), "env": full, "tell": tell}, settings, base, watched=watched)
         if asked.answer:
             return lease_of(int(asked.answer["pid"]))
         log = order.parent / "worker.log"
@@ -42,7 +53,7 @@ class ProcessExecutor:
                     stdout=output,
                     stderr=output,
                     cwd=order.parent,
-                    env={**variables, warm.WHY_COLD: asked.why_not},
+                    env={**full, warm.WHY_COLD: asked.why_not},
                     start_new_session=True,
                 )
         except OSError as error:
