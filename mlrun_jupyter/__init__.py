@@ -37,6 +37,7 @@ _WHERE = {
     "get_current_context": "mlrun_jupyter.contexts",
     "Context": "mlrun_jupyter.runs.context",
     "MLClientCtx": "mlrun_jupyter.runs.context",
+    "HyperParamOptions": "mlrun_jupyter.model.sweep",
     "handler": "mlrun_jupyter.runs.handler",
     "DataItem": "mlrun_jupyter.artifacts.dataitem",
     "trust": "mlrun_jupyter.artifacts.trust",

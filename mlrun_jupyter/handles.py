@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
+from mlrun_jupyter.errors import MLRunNotFoundError, MLRunPreconditionFailedError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
+from mlrun_jupyter.model.sweep import HyperParamOptions
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.iterations import Iterations
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
@@ -168,6 +170,18 @@ class RunObject:
             self.raise_for_failure()
         return self.refresh().state
 
+    def iterations(self) -> Iterations:
+        """The iterations of a sweep, as a table: their states, the parameters that vary, their results.
+
+        :raises MLRunPreconditionFailedError: when the run is no sweep.
+        """
+        run = self.refresh()
+        if not run.is_sweep:
+            raise MLRunPreconditionFailedError(
+                f"run {run.name} {run.uid[:12]} has no iterations", why="it is no sweep", next_step="run it with hyperparams={…} or --hyper"
+            )
+        return Iterations(run)
+
     def raise_for_failure(self) -> None:
         """Raise :class:`RunFailedError` unless the run completed or still goes on."""
         run = self.refresh()
@@ -252,6 +266,8 @@ class FunctionObject:
         timeout: float | None = None,
         retries: int | None = None,
         env: Mapping[str, str] | None = None,
+        hyperparams: Mapping[str, Any] | None = None,
+        hyper_param_options: HyperParamOptions | Mapping[str, Any] | None = None,
     ) -> RunObject:
         """Run it.
 
@@ -261,13 +277,16 @@ class FunctionObject:
         :param watch: show its output until it ends, and raise when it fails; else return at once.
         :param local: accepted for MLRun's sake: the default executor runs on this machine anyway.
         :param returns: log hints that replace the declared outputs.
+        :param hyperparams: make it a sweep: lists of values, or ranges (``"4..16"``, ``"0.001..0.1:log"``), by parameter. The run
+            that is returned is the parent of one run for each iteration.
+        :param hyper_param_options: strategy, selector, stop condition and the like; a :class:`HyperParamOptions`, or a dict.
         :raises RunFailedError: when it was watched and did not complete.
         """
         function = self._session.adapted(self.record, handler=handler, returns=returns)
         return self._session.run(
             function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
-            timeout=timeout, retries=retries, env=env,
+            timeout=timeout, retries=retries, env=env, hyperparams=hyperparams, hyper_param_options=hyper_param_options,
         )  # fmt: skip
 
     def save(self, tag: str = "", versioned: bool = True) -> str:

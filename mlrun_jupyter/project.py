@@ -149,14 +149,18 @@ class Project:
 
     def list_runs(
         self, name: str = "", uid: str = "", labels: Any = (), state: Any = "", last: int = 0, function: str = "",
-        since: str = "", limit: int = 50,
+        since: str = "", limit: int = 50, iter: bool = False,
     ) -> RunList:  # fmt: skip
-        """Runs, newest first; runs whose worker died are given their end first."""
+        """Runs, newest first; runs whose worker died are given their end first.
+
+        :param iter: list the iterations of sweeps as well.
+        """
         self._session.reconcile()
         if uid:
             return RunList([RunObject(self._session, self._session.store.get_run(uid))])
         rows = self._session.store.list_runs(
-            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=since, limit=last or limit
+            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=since, limit=last or limit,
+            parent=None if iter else "",
         )
         return RunList([RunObject(self._session, run) for run in rows])
 

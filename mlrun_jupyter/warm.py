@@ -67,6 +67,17 @@ def _installed() -> list[float]:
     return moments
 
 
+def listens(place: Path) -> bool:
+    """Whether a server listens there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.settimeout(1.0)
+        try:
+            channel.connect(str(place))
+        except OSError:
+            return False
+        return True
+
+
 def ask(place: Path, request: Mapping[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
     """Ask the server, and wait for its answer.
 

@@ -8,6 +8,7 @@ import msgspec
 
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.sweep import Sweep
 
 VERSION = 1
 
@@ -56,4 +57,9 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     spill_limit: int = 200_000_000
     trusted: tuple[str, ...] = ()
     """SHA-256 digests of pickled artifacts that may be loaded."""
+    iteration: int = 0
+    parent: str = ""
+    """The run of the sweep that this one is an iteration of."""
+    sweep: Sweep | None = None
+    """What is carried out instead of a notebook: child runs of the function."""
     version: int = VERSION

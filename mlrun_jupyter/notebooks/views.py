@@ -57,7 +57,7 @@ def fill(notebook: Any, entries: list[Entry]) -> None:
                 clear_next.add(index)
             else:
                 cell.outputs = []
-        elif kind in ("stream", "output", "note"):
+        elif kind in ("stream", "output", "note", "table"):
             if index in clear_next:
                 clear_next.discard(index)
                 cell.outputs = []

@@ -10,17 +10,12 @@ from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.clock import amount, elapsed, parse
 from mlrun_jupyter.model.function import Function, Input
 from mlrun_jupyter.model.run import Run
+from mlrun_jupyter.runs import iterations
+from mlrun_jupyter.runs.iterations import COLOURS as _COLOURS
+from mlrun_jupyter.runs.iterations import DIM as _DIM
+from mlrun_jupyter.runs.iterations import MARKS as _MARKS
 
-_MARKS = {"completed": "✔", "error": "✘", "aborted": "■", "lost": "?", "running": "▶", "pending": "…", "created": "·"}
-_COLOURS = {
-    "completed": "var(--jp-success-color1, #2e7d32)",
-    "error": "var(--jp-error-color1, #d32f2f)",
-    "lost": "var(--jp-error-color1, #d32f2f)",
-    "aborted": "var(--jp-warn-color1, #b26a00)",
-    "running": "var(--jp-brand-color1, #1976d2)",
-}
 _BOX = "border:1px solid var(--jp-border-color2,#bdbdbd);border-radius:4px;padding:8px 12px;max-width:900px;line-height:1.5"
-_DIM = "color:var(--jp-ui-font-color2,#757575)"
 
 
 def took(run: Run) -> str:
@@ -46,6 +41,8 @@ def run_text(run: Run) -> str:
             lines.append(f"  {title if not at else '':<10} {key} = {shown(value)}")
     lines.append(f"  cause      {run.cause}" if run.cause else "")
     lines.extend(f"  note       {note}" for note in run.notes)
+    lines.append(f"  progress   {run.progress.text}" if run.progress.text and not run.terminal else "")
+    lines.append(iterations.text(iterations.Iterations(run)))
     return "\n".join(line for line in lines if line)
 
 
@@ -68,6 +65,9 @@ def run_html(run: Run) -> str:
     ]
     if columns:
         parts.append(f"<div style='display:flex;flex-wrap:wrap;gap:4px 32px;margin-top:4px'>{''.join(columns)}</div>")
+    if run.progress.text and not run.terminal:
+        parts.append(f"<div>{escape(run.progress.text)}</div>")
+    parts.append(iterations.html(iterations.Iterations(run)))
     return f"<div style='{_BOX}'>{''.join(parts)}</div>"
 
 

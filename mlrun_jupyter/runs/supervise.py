@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError, MLRunTimeoutError
+from mlrun_jupyter.errors import MLRunError, MLRunNotFoundError, MLRunPreconditionFailedError, MLRunTimeoutError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.run import Run
@@ -22,6 +23,9 @@ from mlrun_jupyter.settings import Settings
 
 # between the record of a run and the lease that its worker takes, nobody holds it
 GRACE = timedelta(seconds=30)
+ABORT_REASON = "abort-reason"
+"""Annotation of a run that is to be aborted: what becomes its cause."""
+LARGEST = 10_000
 
 
 def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = "") -> list[Run]:
@@ -83,7 +87,45 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
     def change(old: Run) -> Run:
         return msgspec.structs.replace(old, state=state, cause=cause, ended=iso(now()))
 
-    return store.update_run(run.uid, change, outbox="run")
+    done = store.update_run(run.uid, change, outbox="run")
+    if run.is_sweep:
+        end_children(store, settings, run.uid, reason=f"its sweep was lost: {cause}")
+    return done
+
+
+def orphaned(store: Store, settings: Settings, parent: str) -> str:
+    """Why an iteration has nobody to report to any more; empty while its sweep goes on.
+
+    The driver of a sweep ends what it started. This is for the case that it cannot, since it was killed.
+    """
+    try:
+        run = store.get_run(parent)
+    except MLRunNotFoundError:
+        return f"its sweep {parent[:12]} was deleted"
+    if run.terminal:
+        return f"its sweep {parent[:12]} ended as {run.state}"
+    heartbeat = ""
+    if run.lease.host != host():
+        heartbeat = next((beat for one, beat in store.unfinished() if one.uid == parent), "")
+    cause = _why_gone(run, heartbeat, settings)
+    return f"its sweep was lost: {cause}" if cause else ""
+
+
+def end_children(store: Store, settings: Settings, parent: str, *, reason: str) -> list[Run]:
+    """Abort all iterations of a sweep that are not over, at once; returns them as they ended.
+
+    :param reason: becomes their cause.
+    """
+    unfinished = tuple(state for state in states.STATES if state not in states.TERMINAL)
+    ended: list[Run] = []
+    # a second look takes one that was being submitted during the first
+    for _ in range(2):
+        left = store.list_runs(parent=parent, state=unfinished, limit=LARGEST)
+        if not left:
+            break
+        with ThreadPoolExecutor(min(16, len(left)), thread_name_prefix="mlrun-end") as pool:
+            ended += pool.map(lambda run: abort(store, settings, run.uid, reason=reason), left)
+    return ended
 
 
 def wait(
@@ -128,6 +170,9 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
     run = store.get_run(uid)
     if run.terminal:
         return run
+    if reason != "aborted":
+        # the worker, who ends the run, may be anywhere; this is how it learns why
+        run = store.update_run(run.uid, lambda old: msgspec.structs.replace(old, annotations={**old.annotations, ABORT_REASON: reason}))
     store.request_abort(run.uid)
     grace = settings.abort_grace + 10.0
     if run.lease.pid and run.executor in EXECUTORS.names():
@@ -141,14 +186,18 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
             break
         time.sleep(0.1)
     end_all(run.uid)
+    forced = f"{reason} by force" if run.lease.pid else f"{reason}, before it began"
     try:
-        return store.update_run(
+        done = store.update_run(
             run.uid,
-            lambda old: msgspec.structs.replace(old, state=states.ABORTED, cause=f"{reason} by force", ended=iso(now())),
+            lambda old: msgspec.structs.replace(old, state=states.ABORTED, cause=forced, ended=iso(now())),
             outbox="run",
         )
     except MLRunPreconditionFailedError:
-        return store.get_run(uid)
+        done = store.get_run(uid)
+    if run.is_sweep:
+        end_children(store, settings, run.uid, reason=f"its sweep was {forced}")
+    return done
 
 
 def folder_of(settings: Settings, run: Run) -> Path:

@@ -76,6 +76,7 @@ def in_run(order: Order) -> Context:
         labels=order.labels,
         trusted=order.trusted,
         attempt=int(os.environ.get(ATTEMPT, "1")),
+        iteration=order.iteration,
     )
     _CURRENT.append(context)
     return context

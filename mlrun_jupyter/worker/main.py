@@ -33,7 +33,7 @@ from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name
 from mlrun_jupyter.protocols.store import Store
-from mlrun_jupyter.runs import delivery
+from mlrun_jupyter.runs import delivery, supervise
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
@@ -55,7 +55,13 @@ def carry_out(path: str, *, start: str = "cold", tell: bool = True) -> int:
     from mlrun_jupyter.session import open_store
 
     with contextlib.closing(open_store(settings)) as store:
-        worker = Worker(order, store, settings, Path(path))
+        worker: Any
+        if order.sweep is not None and order.sweep.options.strategy != "custom":
+            from mlrun_jupyter.worker.sweep import Driver
+
+            worker = Driver(order, store, settings)
+        else:
+            worker = Worker(order, store, settings, Path(path))
         worker.start = start
         try:
             worker.run()
@@ -327,7 +333,13 @@ class Worker:
     def _stopped(self) -> tuple[str, str, str]:
         if self.stop_reason == "timeout":
             return states.ERROR, f"timeout: the run took longer than {elapsed(self.order.timeout or 0)}", ""
-        return states.ABORTED, self.stop_reason, ""
+        return states.ABORTED, self._why_aborted(), ""
+
+    _why = ""
+
+    def _why_aborted(self) -> str:
+        said = self.store.get_run(self.order.uid).annotations.get(supervise.ABORT_REASON, "")
+        return said or self._why or self.stop_reason
 
     # -- the observer's part --------------------------------------------------------------------------------------
 
@@ -383,6 +395,8 @@ class Worker:
                     beat = time.monotonic()
                     if self.store.heartbeat(self.order.uid):
                         self.stop("aborted")
+                    if self.order.parent and (why := supervise.orphaned(self.store, self.settings, self.order.parent)):
+                        self.stop("aborted", why=why)
             except MLRunError as error:
                 # the store may be away for a while (a full disk, a restart of the database); the cell goes on
                 print(f"pulse: {error}", file=sys.stderr, flush=True)  # noqa: T201
@@ -435,10 +449,14 @@ class Worker:
         masked: list[dict[str, Any]] = json.loads(self.redact(json.dumps(events, ensure_ascii=False)))
         return masked
 
-    def stop(self, reason: str) -> None:
-        """End the kernel: first ask it, as Ctrl-C does, and after the grace time make it."""
+    def stop(self, reason: str, *, why: str = "") -> None:
+        """End the kernel: first ask it, as Ctrl-C does, and after the grace time make it.
+
+        :param why: becomes the cause of the run, unless whoever asked for its end said why.
+        """
         if self.stop_reason:
             return
+        self._why = why
         self.stop_reason = reason
         threading.Thread(target=self._stop_kernel, name="mlrun-stop", daemon=True).start()
 
@@ -503,6 +521,9 @@ class Worker:
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
         if run.terminal:
             self.store.outbox_put("run", run.uid)
+        if self.order.parent:
+            # the sweep of a driver that was killed gets its end from the last of its iterations, if from nobody else
+            supervise.reconcile(self.store, self.settings, only=self.order.parent)
         if tell:
             delivery.deliver(self.store, Path(self.order.home), self.settings)
 
