@@ -23,12 +23,13 @@ from mlrun_jupyter.project import Project, get_current_project, get_or_create_pr
 from mlrun_jupyter.runs import supervise
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
-from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, typed
+from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, sweep_of, typed
 from mlrun_jupyter_magics.stream import Stream
 
 USAGE = """%mlrun project NAME                  choose (or create) the project
 %%mlrun NAME --param … --returns …   define a function from the cell, and run it
 %mlrun run NAME[:tag|@hash] x=1 …    run it again with other parameters
+%mlrun run NAME --hyper x=1,2,3 …    … with many of them: a sweep
 %mlrun runs | functions | artifacts  what there is
 %mlrun show UID                      a run
 %mlrun logs UID                      what it printed
@@ -59,6 +60,12 @@ class MlrunMagics(Magics):
         --capture NAME                   take a value of the notebook along, stored as an artifact
         --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run  --executor NAME
 
+        Over many values, with a run for each:
+
+        --hyper NAME=1,2,3 or LOW..HIGH[:STEP|:log]    a parameter that varies
+        --strategy grid|list|random|optuna|custom  --max-runs N  --parallel N  --seed N  --max-errors N  --param-file CSV|JSON
+        --selector max.auc  --stop "auc >= 0.93"
+
         Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
         documents it: ``--param trees:int=200  # how many``.
         """
@@ -72,7 +79,7 @@ class MlrunMagics(Magics):
             return function
         return self._run(
             project, function, inputs=wired, labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor,
+            executor=options.executor, **sweep_of(function.record, options),
         )  # fmt: skip
 
     def _define(
@@ -166,7 +173,8 @@ class MlrunMagics(Magics):
                 run=run,
             )
         for output in record.returns:
-            if output.name:
+            # without a selector no iteration is the best, and a sweep has no outputs of its own
+            if output.name and (output.name in run.outputs or not record.is_sweep):
                 self._bring_back(run, output.name)
 
     def _bring_back(self, run: RunObject, name: str) -> None:
@@ -223,7 +231,7 @@ class MlrunMagics(Magics):
         return self._run(
             project, function, params=typed(function.record, pairs(options.params, "parameter")),
             inputs=dict(pairs(options.input, "input")), labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor, timeout=options.timeout, retries=options.retries,
+            executor=options.executor, timeout=options.timeout, retries=options.retries, **sweep_of(function.record, options),
         )  # fmt: skip
 
     def _command_runs(self, words: list[str]) -> Any:

@@ -26,14 +26,17 @@ def runs() -> None:
 @click.option("--label", "-l", "labels", multiple=True)
 @click.option("--function", default="")
 @click.option("--limit", default=20, show_default=True)
+@click.option("--iter", "iterations", is_flag=True, help="The iterations of sweeps as well.")
 @project_option
 @as_json_option
 def runs_list(
     name: str = "", state: tuple[str, ...] = (), labels: tuple[str, ...] = (), function: str = "", limit: int = 20,
-    project: str | None = None, as_json: bool = False,
+    iterations: bool = False, project: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """The newest runs."""
-    found = current_project(project).list_runs(name=name, state=list(state), labels=list(labels), function=function, limit=limit)
+    found = current_project(project).list_runs(
+        name=name, state=list(state), labels=list(labels), function=function, limit=limit, iter=iterations
+    )
     show(found, as_json, [one.to_dict() for one in found])
 
 

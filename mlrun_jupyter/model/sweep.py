@@ -44,12 +44,14 @@ class Sweep(msgspec.Struct, frozen=True, omit_defaults=True):
     """A sweep that was checked, as its driver carries it out.
 
     :param hyperparams: by parameter: a list of values, or a range as text (``4..16``, ``0.001..0.1:log``).
+    :param names: of the parameters, in the user's order, which stored dicts do not keep; a grid changes the first one fastest.
     :param options: with every default filled in.
     :param executor: of the child runs.
     :param total: iterations planned.
     """
 
     hyperparams: dict[str, Any] = {}
+    names: tuple[str, ...] = ()
     options: HyperParamOptions = HyperParamOptions()
     executor: str = ""
     total: int = 0

@@ -82,7 +82,7 @@ def _log_table(context: Context, rows: Rows, selector: Selector | None, best: Be
     context.log_dataset(RESULTS, frame.infer_objects(), format="csv", index=False)
     logarithmic = [name for name, space in spaces.items() if isinstance(space, Range) and space.log]
     html = coordinates.page(
-        f"{context.name}: {len(rows) - 1} iterations", rows, selector=selector, best=best.iteration, logarithmic=logarithmic
+        f"Sweep of {context.name}", rows, selector=selector, best=best.iteration, logarithmic=logarithmic
     )
     context.log_artifact(PICTURE, body=html, format="html", viewer="chart", description="Each line is an iteration")
 
@@ -97,11 +97,11 @@ def write_plan(folder: Path, order: Order, sweep: Sweep) -> None:
     call = [f"project.run_function(\n    {f'{function.name}@{function.hash[:12]}'!r},"]
     call += [f"    params={fixed!r},"] if fixed else []
     call += [f"    inputs={ {given.name: given.uri for given in order.inputs}!r},"] if order.inputs else []
-    call += [f"    hyperparams={sweep.hyperparams!r},", f"    hyper_param_options={options!r},", ")"]
+    call += [f"    hyperparams={ {name: sweep.hyperparams[name] for name in sweep.names}!r},", f"    hyper_param_options={options!r},", ")"]
     notebook = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_markdown_cell(
-                f"Sweep of **{function.name}** over {', '.join(sweep.hyperparams)}: {sweep.options.strategy}, {sweep.total} iterations", id="sweep-0"
+                f"Sweep of **{function.name}** over {', '.join(sweep.names)}: {sweep.options.strategy}, {sweep.total} iterations", id="sweep-0"
             ),
             nbformat.v4.new_code_cell("\n".join(call), id="sweep-1"),
         ]

@@ -63,7 +63,7 @@ class Driver:
         self.selector = Selector.parse(self.options.selector) if self.options.selector else None
         self.condition = Condition(self.options.stop_condition) if self.options.stop_condition else None
         self.best = Best(self.selector)
-        self.found = planning.loaded(order.function, self.sweep.hyperparams)
+        self.found = planning.loaded(order.function, self.sweep)
         self.strategy: strategies.Strategy
         self.parent: Run
         self.rows: dict[int, Row] = {}

@@ -12,8 +12,12 @@ from mlrun_jupyter.runs.sweeps.selection import Selector, number
 from mlrun_jupyter.runs.sweeps.table import Rows
 
 LINES = 2000
+CLOSE = 0.075
+"""Marks nearer to an end than this part of the axis would run into its mark."""
 AXES = 16
-LEFT, TOP, HEIGHT, GAP = 72, 58, 320, 132
+LEFT, TOP, HEIGHT = 72, 58, 320
+# pixels between two axes: few of them are spread out, many scroll
+NEAREST, FARTHEST, WIDTH = 132, 260, 780
 _STYLE = """
 :root{color-scheme:light dark;--page:#fff;--text:#1f2328;--dim:#667079;--axis:#8b949e;--low:#c9dcef;--high:#0b4f9e;--best:#c2410c;--off:#a8b0b8}
 @media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e6e9ec;--dim:#9aa4ae;--axis:#6b757f;--low:#23415f;--high:#8cc8ff;--best:#ff9d5c;--off:#59626b}}
@@ -57,7 +61,8 @@ def page(title: str, rows: Rows, *, selector: Selector | None = None, best: int 
         facts.append(f"the best by {selector.direction}.{selector.key} is iteration {best} with {_short(value)}")
     if any(row[0] != "completed" for row in body):
         facts.append("dashed: not completed")
-    width = LEFT * 2 + GAP * max(1, len(axes) - 1)
+    gap = min(FARTHEST, max(NEAREST, WIDTH // max(1, len(axes) - 1)))
+    width = LEFT * 2 + gap * max(1, len(axes) - 1)
     parts = [
         "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1><p>{escape(' · '.join(facts))}</p>"
@@ -66,10 +71,10 @@ def page(title: str, rows: Rows, *, selector: Selector | None = None, best: int 
     parts.append("<g class='runs'>")
     # the best is drawn last, so that nothing lies over it
     for at in sorted(range(len(body)), key=lambda at: (body[at][1] == best, shades[at] if shades[at] is not None else -1)):
-        parts.append(_line(header, body[at], [axis.places[at] for axis in axes], shades[at], body[at][1] == best))
+        parts.append(_line(header, body[at], [axis.places[at] for axis in axes], gap, shades[at], body[at][1] == best))
     parts.append("</g>")
     for at, axis in enumerate(axes):
-        parts.append(_drawn_axis(axis, LEFT + at * GAP, last=at == len(axes) - 1 and at > 0))
+        parts.append(_drawn_axis(axis, LEFT + at * gap, last=at == len(axes) - 1 and at > 0))
     parts.append("</svg></div></body></html>\n")
     return "".join(parts)
 
@@ -119,18 +124,18 @@ def _marks(low: float, high: float, whole: bool) -> list[float]:
     """Round numbers between the two, and the two themselves where there is room."""
     raw = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
+    step = next(factor * power for factor in ((1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)) if factor * power >= raw)
     step = max(1.0, math.ceil(step)) if whole else step
     first = math.ceil(low / step) * step
     inner = [first + at * step for at in range(int((high - first) / step + 1e-9) + 1)]
-    inner = [float(f"{mark:.12g}") for mark in inner if mark - low > 0.06 * (high - low) and high - mark > 0.06 * (high - low)]
+    inner = [float(f"{mark:.12g}") for mark in inner if mark - low > CLOSE * (high - low) and high - mark > CLOSE * (high - low)]
     return [low, *inner, high]
 
 
 def _log_marks(low: float, high: float) -> list[float]:
     tens = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
     span = math.log10(high / low)
-    inner = [ten for ten in tens if math.log10(ten / low) > 0.06 * span and math.log10(high / ten) > 0.06 * span]
+    inner = [ten for ten in tens if math.log10(ten / low) > CLOSE * span and math.log10(high / ten) > CLOSE * span]
     return [low, *inner, high]
 
 
@@ -144,14 +149,14 @@ def _shades(body: Sequence[Sequence[Any]], judged: int, selector: Selector | Non
     return [None if value is None else rank[value] for value in found]
 
 
-def _line(header: Sequence[str], row: Sequence[Any], places: list[float | None], shade: float | None, best: bool) -> str:
+def _line(header: Sequence[str], row: Sequence[Any], places: list[float | None], gap: int, shade: float | None, best: bool) -> str:
     points: list[str] = []
     pen = "M"
     for at, place in enumerate(places):
         if place is None:
             pen = "M"
             continue
-        points.append(f"{pen}{LEFT + at * GAP} {TOP + (1 - place) * HEIGHT:.1f}")
+        points.append(f"{pen}{LEFT + at * gap} {TOP + (1 - place) * HEIGHT:.1f}")
         pen = "L"
     if not points:
         return ""

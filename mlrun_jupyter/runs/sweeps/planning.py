@@ -64,7 +64,7 @@ def plan(
         )
     filled = msgspec.structs.replace(wanted, strategy=strategy)
     if strategy == "custom":
-        return Sweep(hyperparams=dict(given), options=filled, executor=executor)
+        return Sweep(hyperparams=dict(given), names=tuple(given), options=filled, executor=executor)
     if not given:
         raise ParameterError(
             "a sweep needs hyper-parameters", why="none were given", next_step="hyperparams={'trees': [50, 100]}, or --hyper trees=50,100"
@@ -84,7 +84,7 @@ def plan(
         seed = random.SystemRandom().randrange(2**31)
     parallel = wanted.parallel_runs or (1 if wanted.stop_condition else min(PARALLEL, os.cpu_count() or 1))
     filled = msgspec.structs.replace(filled, seed=seed, parallel_runs=parallel)
-    return Sweep(hyperparams=stored(found), options=filled, executor=executor, total=count)
+    return Sweep(hyperparams=stored(found), names=tuple(found), options=filled, executor=executor, total=count)
 
 
 def stored(found: Mapping[str, Space]) -> dict[str, Any]:
@@ -92,9 +92,9 @@ def stored(found: Mapping[str, Space]) -> dict[str, Any]:
     return {name: str(space) if isinstance(space, Range) else space for name, space in found.items()}
 
 
-def loaded(function: Function, hyperparams: Mapping[str, Any]) -> dict[str, Space]:
-    """Inverse of :func:`stored`, of hyper-parameters that were checked before."""
-    return spaces.spaces(function, hyperparams)
+def loaded(function: Function, sweep: Sweep) -> dict[str, Space]:
+    """The spaces of a sweep that was checked before."""
+    return spaces.spaces(function, {name: sweep.hyperparams[name] for name in sweep.names})
 
 
 def first_points(sweep: Sweep) -> dict[str, Any]:
