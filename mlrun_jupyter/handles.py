@@ -127,7 +127,11 @@ class RunObject:
     @property
     def folder(self) -> Path:
         """Where journal, notebook and report lie."""
-        return self._session.settings.home_path / self._run.folder
+        folder = self._run.folder
+        if not folder and self._run.parent:
+            # an iteration inside of its sweep's own process is found in what that left
+            folder = self._session.store.get_run(self._run.parent).folder
+        return self._session.settings.home_path / folder
 
     def logs(self, watch: bool = False, file: Any = None) -> str:
         """What the run printed.

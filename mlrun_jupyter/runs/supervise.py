@@ -18,7 +18,7 @@ from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.processes import end_all, host
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
-from mlrun_jupyter.runs.events import Tail, apply
+from mlrun_jupyter.runs.events import INSIDE, Tail, apply
 from mlrun_jupyter.settings import Settings
 
 # between the record of a run and the lease that its worker takes, nobody holds it
@@ -42,7 +42,13 @@ def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = ""
     for run, heartbeat in store.unfinished():
         if only and run.uid != only:
             continue
-        cause = f"its worker (process {run.lease.pid} on {run.lease.host}) died: {how}" if how and only else _why_gone(run, heartbeat, settings)
+        if run.parent and run.executor == INSIDE:
+            # an iteration inside of its sweep's own process lives as long as that
+            cause = orphaned(store, settings, run.parent)
+        elif how and only:
+            cause = f"its worker (process {run.lease.pid} on {run.lease.host}) died: {how}"
+        else:
+            cause = _why_gone(run, heartbeat, settings)
         if cause:
             try:
                 ended.append(_end(store, settings, run, cause))
@@ -57,7 +63,7 @@ def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
     if not run.lease.pid:
         return "it was never started: the process that submitted it ended" if age > GRACE else ""
     alive = EXECUTORS.load(run.executor)().alive(run) if run.executor in EXECUTORS.names() else None
-    if run.executor == "none":
+    if run.executor == INSIDE:
         from mlrun_jupyter.processes import holds
 
         alive = holds(run.lease)
@@ -187,6 +193,7 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
         time.sleep(0.1)
     end_all(run.uid)
     forced = f"{reason} by force" if run.lease.pid else f"{reason}, before it began"
+    forced = reason if run.executor == INSIDE else forced
     try:
         done = store.update_run(
             run.uid,

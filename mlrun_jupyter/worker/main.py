@@ -283,12 +283,21 @@ class Worker:
         if self.stop_reason:
             return self._stopped()
         self._apply_events()
-        run = self.store.get_run(self.order.uid)
+        run = self._conclude_iterations(states.COMPLETED, "")
         have = {**run.results, **run.artifact_uris}
         missing = [output.name for output in self.order.function.returns if output.name and output.name not in have]
         if missing:
             return states.ERROR, f"declared outputs are missing: {', '.join(missing)}", ""
         return states.COMPLETED, "", ""
+
+    def _conclude_iterations(self, state: str, cause: str) -> Run:
+        """Give the iterations that the handler made their end, and the run what the best of them has."""
+        run = self.store.get_run(self.order.uid)
+        if not run.is_sweep:
+            return run
+        from mlrun_jupyter.worker import promotion
+
+        return promotion.conclude(self.store, self.settings, run, state=state, cause=cause, artifact_path=self.order.artifact_path)
 
     def _failed(self, failure: Any) -> tuple[str, str, str]:
         if self.stop_reason:
@@ -482,6 +491,8 @@ class Worker:
     def _end(self, state: str, cause: str, error: str) -> None:
         with contextlib.suppress(MLRunError):
             self._apply_events()
+            if state != states.COMPLETED:
+                self._conclude_iterations(state, cause)
         notes = tuple(f"output of cell {cell} was truncated; the rest is in spill-{cell}.log" for cell in self.journal.truncated)
         tracking = self.folder / "tracking.json"
         known = json.loads(tracking.read_text(encoding="utf-8")) if tracking.is_file() else {}
@@ -514,7 +525,8 @@ class Worker:
         """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this."""
         run = self.store.get_run(self.order.uid)
         try:
-            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=_subtitle(run))
+            # the report costs more than a short run; those of iterations are written when somebody asks for one
+            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=_subtitle(run), html=not self.order.parent)
         except Exception:
             traceback.print_exc()
         self.journal.close()

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from mlrun_jupyter.artifacts.values import ArtifactValues
+from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.clock import iso, now
 from mlrun_jupyter.model.order import Order
 from mlrun_jupyter.model.run import Run
-from mlrun_jupyter.model.sweep import Sweep
+from mlrun_jupyter.model.sweep import MOST, Sweep
 from mlrun_jupyter.notebooks import views
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.runs.context import Context
@@ -22,7 +23,7 @@ from mlrun_jupyter.runs.events import StoreSink
 from mlrun_jupyter.runs.sweeps import coordinates
 from mlrun_jupyter.runs.sweeps.selection import Best, Selector
 from mlrun_jupyter.runs.sweeps.spaces import Range
-from mlrun_jupyter.runs.sweeps.table import Rows
+from mlrun_jupyter.runs.sweeps.table import Row, Rows, outputs_of, rows_of
 from mlrun_jupyter.settings import Settings
 
 RESULTS, PICTURE = "iteration_results", "parallel_coordinates"
@@ -56,6 +57,34 @@ def promote(
     if not best.iteration:
         return {}
     return {**store.get_run(best.uid).results, "best_iteration": best.iteration}
+
+
+def conclude(store: Store, settings: Settings, run: Run, *, state: str, cause: str, artifact_path: str) -> Run:
+    """End a run whose handler made its iterations itself: those that are open end as it does, and it gets what the best one has.
+
+    The best one is the one that was marked, else the selector's.
+
+    :param state: how the run itself ends.
+    """
+    open_ones = tuple(one for one in states.STATES if one not in states.TERMINAL)
+    for child in store.list_runs(run.project, parent=run.uid, state=open_ones, limit=MOST):
+        store.update_run(child.uid, lambda old: msgspec.structs.replace(old, state=state, cause=cause, ended=iso(now())), outbox="run")
+    selector = Selector.parse(str(run.hyper_param_options["selector"])) if run.hyper_param_options.get("selector") else None
+    best = Best(selector)
+    marked = run.results.get("best_iteration")
+    table: dict[int, Row] = {}
+    # oldest first: of an attempt that was repeated the last one counts
+    for child in reversed(store.list_runs(run.project, parent=run.uid, limit=MOST)):
+        table[child.iteration] = Row(child.iteration, child.state, child.parameters, outputs_of(child.results, selector.key if selector else ""))
+        if marked == child.iteration:
+            best.iteration, best.uid = child.iteration, child.uid
+        elif child.state == states.COMPLETED and not marked:
+            best.offer(child.iteration, child.uid, child.results)
+    names = list(dict.fromkeys(name for row in table.values() for name in row.params))
+    rows = rows_of(names, table.values())
+    results = promote(store, settings, run, rows, best=best, selector=selector, artifact_path=artifact_path, spaces={})
+    # what the handler logged itself wins
+    return store.update_run(run.uid, lambda old: msgspec.structs.replace(old, iterations=rows, results={**results, **old.results}))
 
 
 def _newest(store: Store, project: str, uid: str) -> list[tuple[Artifact, tuple[str, ...]]]:

@@ -242,3 +242,69 @@ def test_many_iterations_show_little_and_leave_the_driver_small(lab: Any) -> Non
     assert run.outputs["best_iteration"] == 24
     updates = [entry for entry in journal.read_all(run.folder) if entry["type"] == "update"]
     assert len(updates) <= 25 and "the best 10 of 24 by max.n" in repr(run)
+
+
+CUSTOM = '''
+def one(context, p1, p2):
+    context.log_result("multiplier", p1 * p2)
+    context.log_artifact("note", body=f"{p1} times {p2}", format="txt")
+
+
+def search(context, param_list: list, hyperparams: dict = None):
+    best = total = 0
+    for param in param_list:
+        with context.get_child_context(**param) as child:
+            one(child, **child.parameters)
+            multiplier = child.results["multiplier"]
+            total += multiplier
+            if multiplier > best:
+                child.mark_as_best()
+                best = multiplier
+    context.log_result("avg_multiplier", total / len(param_list))
+
+
+def broken(context):
+    with context.get_child_context(a=1) as child:
+        child.log_result("n", 1)
+    context.get_child_context(a=2).log_result("n", 2)
+    with context.get_child_context(a=3):
+        raise ValueError("no 3")
+'''
+PAIRS = [{"p1": 2, "p2": 10}, {"p1": 3, "p2": 30}, {"p1": 4, "p2": 7}]
+
+
+def test_a_handler_makes_its_iterations_itself(lab: Any, workdir: Path) -> None:
+    (workdir / "custom.py").write_text(CUSTOM)
+    search = lab.set_function("custom.py", name="search", handler="search")
+    run = search.run(params={"param_list": PAIRS})
+    assert run.outputs["avg_multiplier"] == 46.0 and run.outputs["best_iteration"] == 2 and run.outputs["multiplier"] == 90
+    assert run.status.iterations == (
+        ("state", "iter", "param.p1", "param.p2", "output.multiplier"),
+        ("completed", 1, 2, 10, 20), ("completed", 2, 3, 30, 90), ("completed", 3, 4, 7, 28),
+    )  # fmt: skip
+    assert run.artifact("note").get(encoding="utf-8") == "3 times 30"
+    assert [one.record.results["multiplier"] for one in children(lab, run)] == [20, 90, 28]
+    assert "iterations" not in children(lab, run)[0].to_dict()["status"] and children(lab, run)[0].logs() == run.logs()
+    selected = search.run(params={"param_list": PAIRS}, hyperparams={"p1": [1]}, hyper_param_options={"strategy": "custom"})
+    assert selected.outputs["best_iteration"] == 2
+    failed = search.run(handler="broken", watch=False)
+    assert failed.wait_for_completion(raise_on_failure=False) == "error"
+    assert [(one.state(), one.record.results) for one in children(lab, failed)] == [("completed", {"n": 1}), ("error", {"n": 2}), ("error", {})]
+    assert "ValueError: no 3" in children(lab, failed)[2].cause
+    assert mlrun.flush(120) == 0
+    import mlflow
+
+    mlflow.set_tracking_uri(lab.tracking_uri)
+    found = {one.data.tags["mlrun.uid"]: one for one in mlflow.search_runs(experiment_names=["lab"], output_format="list")}
+    parent = found[run.uid].info.run_id
+    assert {found[one.uid].data.tags["mlflow.parentRunId"] for one in children(lab, run)} == {parent}
+
+
+def test_iterations_outside_of_a_run(lab: Any) -> None:
+    with mlrun.get_or_create_ctx("tune") as context:
+        for depth in (1, 2):
+            with context.get_child_context(depth=depth) as child:
+                child.log_result("auc", depth / 10)
+        context.update_child_iterations(best_run=2)
+    [run] = lab.list_runs()
+    assert run.state() == "completed" and run.outputs["auc"] == 0.2 and len(run.iterations()) == 2

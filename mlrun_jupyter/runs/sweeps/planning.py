@@ -64,6 +64,11 @@ def plan(
         )
     filled = msgspec.structs.replace(wanted, strategy=strategy)
     if strategy == "custom":
+        for name in ("stop_condition", "max_iterations", "parallel_runs"):
+            if getattr(wanted, name):
+                raise MLRunInvalidArgumentError(
+                    f"{name} has no meaning with the strategy custom", why="the handler makes its iterations itself", next_step="leave it out"
+                )
         return Sweep(hyperparams=dict(given), names=tuple(given), options=filled, executor=executor)
     if not given:
         raise ParameterError(
