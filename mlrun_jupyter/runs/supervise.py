@@ -11,7 +11,12 @@ from typing import Any
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunError, MLRunNotFoundError, MLRunPreconditionFailedError, MLRunTimeoutError
+from mlrun_jupyter.errors import (
+    MLRunError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+    MLRunTimeoutError,
+)
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.run import Run

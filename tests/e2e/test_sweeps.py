@@ -128,7 +128,7 @@ def test_failures_do_not_fail_the_rest_until_there_are_too_many(lab: Any) -> Non
 
 
 def test_a_selector_for_what_nobody_logged_names_what_was(lab: Any) -> None:
-    with pytest.raises(RunFailedError, match="no iteration logged a number as 'auc'.*minus, mul"):
+    with pytest.raises(RunFailedError, match=r"no iteration logged a number as 'auc'.*minus, mul"):
         function(lab, "mul").run(hyperparams={"p1": [1, 2]}, hyper_param_options={"selector": "auc"})
     assert len(lab.list_runs()[0].iterations()) == 2
 

@@ -220,8 +220,8 @@ class _Parser:
             if self.peek()[1] == "(":
                 return self.call(text, at)
             return _Node(None, lambda results: _known(results.get(text)))
-        self.at -= 1
-        self.fail("it ends too early" if kind == "end" else f"a number or the name of a result was expected instead of {text!r}", at)
+        why = "it ends too early" if kind == "end" else f"a number or the name of a result was expected instead of {text!r}"
+        return self.fail(why, at)
 
     def call(self, name: str, at: int) -> _Node:
         if name not in _FUNCTIONS:
@@ -283,4 +283,6 @@ def _calculated(sign: str, one: float | None, other: float | None) -> float | No
         return None
     if sign == "/":
         return one / other if other else None
-    return {"+": operator.add, "-": operator.sub, "*": operator.mul}[sign](one, other)
+    if sign == "*":
+        return one * other
+    return one + other if sign == "+" else one - other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -58,10 +59,11 @@ class Optuna:
     def __init__(self, found: Mapping[str, Space], selector: Selector, limit: int, seed: int | None) -> None:
         optuna = require_optuna()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            direction="maximize" if selector.direction == "max" else "minimize",
-            sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True),
-        )
+        with warnings.catch_warnings():
+            # with several iterations at once, those that run must count as bad; Optuna 4 calls this experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        self._study = optuna.create_study(direction="maximize" if selector.direction == "max" else "minimize", sampler=sampler)
         self._failed = optuna.trial.TrialState.FAIL
         self._found = found
         self._dimensions = {name: _dimension(optuna.distributions, space) for name, space in found.items()}
@@ -143,10 +145,11 @@ def make(options: HyperParamOptions, found: Mapping[str, Space], count: int) -> 
     """The strategy of a checked sweep, from its beginning."""
     if options.strategy == "optuna":
         return Optuna(found, Selector.parse(options.selector), count, options.seed)
-    points = {"grid": _grid, "list": _list, "random": lambda spaces: _random(spaces, options.seed)}.get(options.strategy)
-    if points is None:
+    if options.strategy == "random":
+        return Fixed(_random(found, options.seed), count)
+    if options.strategy not in ("grid", "list"):
         raise MLRunInvalidArgumentError(f"the strategy {options.strategy!r} chooses no points by itself")
-    return Fixed(points(found), count)
+    return Fixed(_grid(found) if options.strategy == "grid" else _list(found), count)
 
 
 def _listed(name: str, space: Space) -> list[Any]:

@@ -155,7 +155,7 @@ def test_files(tmp_path: Path) -> None:
     for name, says in (("bad.csv", "row 2 has 1 cells"), ("bad.json", "not a dict"), ("p.csv", "swept as grid")):
         with pytest.raises(MLRunInvalidArgumentError, match=says):
             planning.plan(TRAIN, None, {"param_file": name, "strategy": "grid" if name == "p.csv" else ""}, workdir=tmp_path)
-    with pytest.raises(InputNotFoundError, match="none.csv"):
+    with pytest.raises(InputNotFoundError, match=r"none\.csv"):
         planning.plan(TRAIN, None, {"param_file": "none.csv"}, workdir=tmp_path)
 
 
