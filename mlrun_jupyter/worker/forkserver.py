@@ -67,10 +67,14 @@ class Server:
             except Exception as error:
                 # a run that needs it will say so; the others need not wait for that
                 print(f"not preloaded: {name}: {error}", flush=True)  # noqa: T201
-        from mlrun_jupyter.registry import RUN_STORES, SECRET_STORES
+        from mlrun_jupyter.registry import EXECUTORS, RUN_STORES, SECRET_STORES
 
         # looking for entry points reads the metadata of all that is installed; it is remembered
-        RUN_STORES.names(), SECRET_STORES.names()
+        RUN_STORES.names(), SECRET_STORES.names(), EXECUTORS.names()
+        import nbformat
+
+        # the first cell that is made compiles the notebook schema, which took half of what a short run costs
+        nbformat.v4.new_code_cell("")
         if threading.active_count() > 1:
             names = ", ".join(thread.name for thread in threading.enumerate())
             print(f"a module that was imported ahead started threads ({names}); a process with threads must not fork", flush=True)  # noqa: T201
