@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlrun_jupyter import errors as errors
+    from mlrun_jupyter import model as model
     from mlrun_jupyter.artifacts.dataitem import DataItem as DataItem
     from mlrun_jupyter.project import Project as Project
 
@@ -42,6 +43,7 @@ _WHERE = {
     "DataItem": "mlrun_jupyter.artifacts.dataitem",
     "trust": "mlrun_jupyter.artifacts.trust",
     "errors": "",
+    "model": "",
 }
 
 __all__ = sorted([*_WHERE, "__version__", "load_ipython_extension", "unload_ipython_extension"])

@@ -18,6 +18,7 @@ from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.model.sweep import HyperParamOptions
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.comparison import Comparison
 from mlrun_jupyter.runs.iterations import Iterations
 
 if TYPE_CHECKING:
@@ -376,6 +377,18 @@ class RunList(Sequence[RunObject]):
                 row.update(parts)
             rows.append({**row, "artifacts": record.artifact_uris, "error": record.cause})
         return pd.DataFrame(rows)
+
+    def compare(
+        self, selector: str = "", hide_identical: bool = True, exclude: Sequence[str] = (), show: Sequence[str] = ()
+    ) -> Comparison:
+        """The runs beside each other, as parallel coordinates.
+
+        :param selector: which one is the best, such as ``max.auc``; its result is the last axis, and colours the lines.
+        :param hide_identical: leave out parameters that are the same in all of them.
+        :param exclude: parameters and results to leave out.
+        :param show: parameters to show although they are the same.
+        """
+        return Comparison([run._run for run in self._runs], selector=selector, hide_identical=hide_identical, exclude=exclude, show=show)
 
     def show(self) -> None:
         """Display the table."""

@@ -64,12 +64,19 @@ def runs_report(uid: str) -> None:
 @runs.command("delete")
 @uid_argument
 def runs_delete(uid: str) -> None:
-    """Delete a run's record and its folder; its artifacts stay."""
+    """Delete a run's record and its folder, and those of its iterations; their artifacts stay."""
     import shutil
 
     from mlrun_jupyter.project import get_run, session
 
-    found = get_run(uid)
-    session().store.delete_run(found.uid)
-    shutil.rmtree(found.folder, ignore_errors=True)
+    found = get_run(uid).record
+    store, home = session().store, session().settings.home_path
+    iterations = store.list_runs(parent=found.uid, limit=10_000)
+    # the parent first: it is refused while it goes on, and then nothing is deleted
+    store.delete_run(found.uid)
+    for run in (found, *iterations):
+        if run.uid != found.uid:
+            store.delete_run(run.uid)
+        if run.folder:
+            shutil.rmtree(home / run.folder, ignore_errors=True)
     click.echo(f"deleted {found.uid}")

@@ -101,7 +101,15 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
     done = store.update_run(run.uid, change, outbox="run")
     if run.is_sweep:
         end_children(store, settings, run.uid, reason=f"its sweep was lost: {cause}")
+        done = _settle_table(store, done)
     return done
+
+
+def _settle_table(store: Store, run: Run) -> Run:
+    """The table of a sweep whose driver did not come to its end, with the states that its iterations have now."""
+    found = {child.iteration: child.state for child in store.list_runs(run.project, parent=run.uid, limit=LARGEST)}
+    rows = tuple((found.get(row[1], row[0]), *row[1:]) for row in run.iterations[1:])
+    return store.update_run(run.uid, lambda old: msgspec.structs.replace(old, iterations=(*old.iterations[:1], *rows)))
 
 
 def orphaned(store: Store, settings: Settings, parent: str) -> str:
@@ -209,6 +217,7 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
         done = store.get_run(uid)
     if run.is_sweep:
         end_children(store, settings, run.uid, reason=f"its sweep was {forced}")
+        done = _settle_table(store, done)
     return done
 
 

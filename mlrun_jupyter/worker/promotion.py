@@ -126,7 +126,9 @@ def write_plan(folder: Path, order: Order, sweep: Sweep) -> None:
     call = [f"project.run_function(\n    {f'{function.name}@{function.hash[:12]}'!r},"]
     call += [f"    params={fixed!r},"] if fixed else []
     call += [f"    inputs={ {given.name: given.uri for given in order.inputs}!r},"] if order.inputs else []
-    call += [f"    hyperparams={ {name: sweep.hyperparams[name] for name in sweep.names}!r},", f"    hyper_param_options={options!r},", ")"]
+    call += [f"    hyperparams={ {name: sweep.hyperparams[name] for name in sweep.names}!r},", "    hyper_param_options={"]
+    call += [f"        {name!r}: {value!r}," for name, value in options.items()]
+    call += ["    },", ")"]
     notebook = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_markdown_cell(

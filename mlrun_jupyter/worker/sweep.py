@@ -298,7 +298,8 @@ class Driver:
         line = last or moment - self._lined > max(2.0, (moment - self._began) / 20)
         self._lined = moment if line else self._lined
         self.journal.write("update", cell=CELL, display_id="progress", data=data, metadata={}, line=line)
-        if moment - self._recorded > RECORD and not last:
+        # a long table is written less often
+        if moment - self._recorded > max(RECORD, len(self.rows) / 200) and not last:
             self._recorded = moment
             progress, rows = Progress(over, self.sweep.total, text), rows_of(list(self.found), self.rows.values())
             self._update(progress=progress, iterations=rows)

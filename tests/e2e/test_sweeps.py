@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -183,8 +184,6 @@ def test_mlflow_shows_the_iterations_under_their_sweep(lab: Any) -> None:
 
 @pytest.mark.kernel
 def test_a_sweep_in_the_notebook(home: Path, workdir: Path) -> None:
-    import os
-
     notebook = LiveNotebook(workdir, {**os.environ})
     try:
         notebook.run("%load_ext mlrun_jupyter")
@@ -225,13 +224,16 @@ def test_a_sweep_on_the_command_line(lab: Any) -> None:
     function(lab, "mul")
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "mlrun_jupyter", *words, "-P", "lab"], capture_output=True, text=True, check=False)
+        env = {**os.environ, "MLRUN_JUPYTER_PROJECT": "lab"}
+        return subprocess.run([sys.executable, "-m", "mlrun_jupyter", *words], capture_output=True, text=True, check=False, env=env)
 
     ran = command("run", "mul", "--hyper", "p1=1..3", "-x", "p2=2,4", "--selector", "max.mul", "--json")
     assert ran.returncode == 0, ran.stderr
     document = json.loads(ran.stdout)
     assert document["status"]["results"]["mul"] == 12 and len(document["status"]["iterations"]) == 7 and "6/6 done" in ran.stderr
     assert len(json.loads(command("runs", "list", "--iter", "--json").stdout)) == 7
+    assert command("runs", "delete", document["metadata"]["uid"]).returncode == 0
+    assert not lab.list_runs(iter=True), "its iterations go with it"
     shown = command("run", "mul", "--hyper", "p1=1,2", "--strategy", "gird")
     assert shown.returncode == 2 and "did you mean grid" in shown.stderr
 

@@ -55,6 +55,7 @@ def test_the_driver_is_killed(sweep: Any, project: Any) -> None:
     rows = until(lambda: all(row.terminal for row in children(project, sweep)) and children(project, sweep), 60)
     assert [row.state for row in rows] == ["completed", "aborted", "aborted"], "no fourth was started"
     assert all("its sweep" in row.cause for row in rows[1:]), [row.cause for row in rows]
+    assert [row[0] for row in sweep.record.iterations[1:]] == ["completed", "aborted", "aborted"]
     _nothing_is_left(project, sweep)
 
 

@@ -12,18 +12,20 @@ from mlrun_jupyter.runs.sweeps.selection import Selector, number
 from mlrun_jupyter.runs.sweeps.table import Rows
 
 LINES = 2000
+FEW = 9
 CLOSE = 0.075
 """Marks nearer to an end than this part of the axis would run into its mark."""
 AXES = 16
-LEFT, TOP, HEIGHT = 72, 58, 320
+LEFT, TOP, HEIGHT = 84, 58, 320
 # pixels between two axes: few of them are spread out, many scroll
 NEAREST, FARTHEST, WIDTH = 132, 260, 780
+PAGE_HEIGHT = TOP + HEIGHT + 130
 _STYLE = """
 :root{color-scheme:light dark;--page:#fff;--text:#1f2328;--dim:#667079;--axis:#8b949e;--low:#c9dcef;--high:#0b4f9e;--best:#c2410c;--off:#a8b0b8}
 @media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e6e9ec;--dim:#9aa4ae;--axis:#6b757f;--low:#23415f;--high:#8cc8ff;--best:#ff9d5c;--off:#59626b}}
 body{margin:0;padding:16px 20px;background:var(--page);color:var(--text);font:13px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:15px;margin:0 0 2px}p{margin:0;color:var(--dim)}.plot{overflow-x:auto}svg{display:block}
-text{fill:var(--text);font-size:12px}.tick{fill:var(--dim);font-size:11px;paint-order:stroke;stroke:var(--page);stroke-width:3px}
+text{fill:var(--text);font-size:12px}.tick{fill:var(--dim);font-size:11px;paint-order:stroke;stroke:var(--page);stroke-width:4px}
 .name{font-weight:600}.kind{fill:var(--dim);font-size:10.5px}
 .axis{stroke:var(--axis);stroke-width:1}.run path{fill:none;stroke-linejoin:round}.hit{stroke:transparent;stroke-width:11}
 .seen{stroke-width:1.5;opacity:.8}.off .seen{stroke:var(--off);stroke-dasharray:3 4}.best .seen{stroke:var(--best);stroke-width:3;opacity:1}
@@ -39,12 +41,17 @@ class _Axis(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def page(title: str, rows: Rows, *, selector: Selector | None = None, best: int = 0, logarithmic: Sequence[str] = ()) -> str:
+def page(
+    title: str, rows: Rows, *, selector: Selector | None = None, best: int = 0, logarithmic: Sequence[str] = (),
+    labels: Sequence[str] = (), noun: str = "iteration",
+) -> str:  # fmt: skip
     """The page.
 
     :param rows: header and rows, as :func:`mlrun_jupyter.runs.sweeps.table.rows_of` gives them.
     :param best: the iteration that is emphasised; 0: none.
     :param logarithmic: parameters whose axis is.
+    :param labels: what the rows are called, in their order; else by their number.
+    :param noun: what a row is.
     """
     header, body = rows[0], list(rows[1:])
     if len(body) > LINES:
@@ -55,10 +62,10 @@ def page(title: str, rows: Rows, *, selector: Selector | None = None, best: int 
     axes = _axes(header, body, judged, logarithmic)
     shades = _shades(body, judged, selector)
     completed = sum(row[0] == "completed" for row in rows[1:])
-    facts = [f"{len(rows) - 1:,} iterations, {completed:,} completed{f', {len(body):,} drawn' if len(body) < len(rows) - 1 else ''}"]
+    facts = [f"{len(rows) - 1:,} {noun}s, {completed:,} completed{f', {len(body):,} drawn' if len(body) < len(rows) - 1 else ''}"]
     if best and judged >= 0 and selector:
         value = next((row[judged] for row in body if row[1] == best), None)
-        facts.append(f"the best by {selector.direction}.{selector.key} is iteration {best} with {_short(value)}")
+        facts.append(f"the best by {selector.direction}.{selector.key} is {_label(labels, noun, best)} with {_short(value)}")
     if any(row[0] != "completed" for row in body):
         facts.append("dashed: not completed")
     gap = min(FARTHEST, max(NEAREST, WIDTH // max(1, len(axes) - 1)))
@@ -71,7 +78,7 @@ def page(title: str, rows: Rows, *, selector: Selector | None = None, best: int 
     parts.append("<g class='runs'>")
     # the best is drawn last, so that nothing lies over it
     for at in sorted(range(len(body)), key=lambda at: (body[at][1] == best, shades[at] if shades[at] is not None else -1)):
-        parts.append(_line(header, body[at], [axis.places[at] for axis in axes], gap, shades[at], body[at][1] == best))
+        parts.append(_line(_label(labels, noun, body[at][1]), header, body[at], [axis.places[at] for axis in axes], gap, shades[at], body[at][1] == best))
     parts.append("</g>")
     for at, axis in enumerate(axes):
         parts.append(_drawn_axis(axis, LEFT + at * gap, last=at == len(axes) - 1 and at > 0))
@@ -116,8 +123,23 @@ def _number_axis(name: str, kind: str, values: list[float | None], log: bool) ->
     span = scale(high) - scale(low)
     places = [None if value is None else (scale(value) - scale(low)) / span for value in values]
     whole = all(value == int(value) for value in present)
-    marks = _log_marks(low, high) if log else _marks(low, high, whole)
-    return _Axis(name, f"{kind}, log" if log else kind, places, [((scale(mark) - scale(low)) / span, _short(mark)) for mark in marks])
+    distinct = sorted(set(present))
+    if len(distinct) <= FEW:
+        # the values that were tried say more than round ones
+        marks = _apart(distinct, [scale(value) for value in distinct])
+    else:
+        marks = _log_marks(low, high) if log else _marks(low, high, whole)
+    return _Axis(name, f"{kind}, log" if log else kind, places, [((scale(mark) - scale(low)) / span, f"{mark:.4g}") for mark in marks])
+
+
+def _apart(values: list[float], places: list[float]) -> list[float]:
+    """Those whose marks do not run into one another, both ends among them."""
+    room = CLOSE * (places[-1] - places[0])
+    kept = [0]
+    for at in range(1, len(values) - 1):
+        if places[at] - places[kept[-1]] >= room and places[-1] - places[at] >= room:
+            kept.append(at)
+    return [values[at] for at in [*kept, len(values) - 1]]
 
 
 def _marks(low: float, high: float, whole: bool) -> list[float]:
@@ -149,19 +171,19 @@ def _shades(body: Sequence[Sequence[Any]], judged: int, selector: Selector | Non
     return [None if value is None else rank[value] for value in found]
 
 
-def _line(header: Sequence[str], row: Sequence[Any], places: list[float | None], gap: int, shade: float | None, best: bool) -> str:
+def _line(name: str, header: Sequence[str], row: Sequence[Any], places: list[float | None], gap: int, shade: float | None, best: bool) -> str:
     points: list[str] = []
     pen = "M"
     for at, place in enumerate(places):
         if place is None:
-            pen = "M"
+            # the line goes on to the next axis where it has a value
             continue
         points.append(f"{pen}{LEFT + at * gap} {TOP + (1 - place) * HEIGHT:.1f}")
         pen = "L"
     if not points:
         return ""
     path = "".join(points)
-    told = [f"iteration {row[1]}: {row[0]}", *(f"{name.partition('.')[2]} = {_short(value)}" for name, value in zip(header[2:], row[2:], strict=True) if value is not None)]
+    told = [f"{name}: {row[0]}", *(f"{column.partition('.')[2]} = {_short(value)}" for column, value in zip(header[2:], row[2:], strict=True) if value is not None)]
     kind = "run best" if best else ("run" if shade is not None else "run off")
     colour = "" if best or shade is None else f" style='stroke:color-mix(in oklab,var(--high) {100 * shade:.0f}%,var(--low))'"
     return f"<g class='{kind}'><title>{escape(chr(10).join(told))}</title><path class='hit' d='{path}'/><path class='seen' d='{path}'{colour}/></g>"
@@ -179,6 +201,10 @@ def _drawn_axis(axis: _Axis, x: int, *, last: bool) -> str:
         parts.append(f"<line class='axis' x1='{x - 3}' x2='{x + 3}' y1='{y:.1f}' y2='{y:.1f}'/>")
         parts.append(f"<text class='tick' x='{x + side}' y='{y + 4:.1f}' text-anchor='{anchor}'>{escape(_cut(text, 12))}</text>")
     return "".join(parts)
+
+
+def _label(labels: Sequence[str], noun: str, number: int) -> str:
+    return labels[number - 1] if labels else f"{noun} {number}"
 
 
 def _short(value: Any) -> str:
