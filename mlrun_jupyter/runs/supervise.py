@@ -94,22 +94,27 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
     except MLRunError as error:
         cause += f"; what it had logged could not be stored: {error.what}"
     state = states.LOST
+    # before the sweep itself, so that whoever waits for it finds all of it ended
+    settled = _end_iterations(store, settings, run, f"its sweep was lost: {cause}")
 
     def change(old: Run) -> Run:
-        return msgspec.structs.replace(old, state=state, cause=cause, ended=iso(now()))
+        return msgspec.structs.replace(settled(old), state=state, cause=cause, ended=iso(now()))
 
-    done = store.update_run(run.uid, change, outbox="run")
-    if run.is_sweep:
-        end_children(store, settings, run.uid, reason=f"its sweep was lost: {cause}")
-        done = _settle_table(store, done)
-    return done
+    return store.update_run(run.uid, change, outbox="run")
 
 
-def _settle_table(store: Store, run: Run) -> Run:
-    """The table of a sweep whose driver did not come to its end, with the states that its iterations have now."""
+def _end_iterations(store: Store, settings: Settings, run: Run, reason: str) -> Callable[[Run], Run]:
+    """End the iterations of a sweep whose driver did not come to its end; returns what puts their states into its table."""
+    if not run.is_sweep:
+        return lambda old: old
+    end_children(store, settings, run.uid, reason=reason)
     found = {child.iteration: child.state for child in store.list_runs(run.project, parent=run.uid, limit=LARGEST)}
-    rows = tuple((found.get(row[1], row[0]), *row[1:]) for row in run.iterations[1:])
-    return store.update_run(run.uid, lambda old: msgspec.structs.replace(old, iterations=(*old.iterations[:1], *rows)))
+
+    def settled(old: Run) -> Run:
+        rows = tuple((found.get(row[1], row[0]), *row[1:]) for row in old.iterations[1:])
+        return msgspec.structs.replace(old, iterations=(*old.iterations[:1], *rows))
+
+    return settled
 
 
 def orphaned(store: Store, settings: Settings, parent: str) -> str:
@@ -207,18 +212,15 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
     end_all(run.uid)
     forced = f"{reason} by force" if run.lease.pid else f"{reason}, before it began"
     forced = reason if run.executor == INSIDE else forced
+    settled = _end_iterations(store, settings, run, f"its sweep was {forced}")
     try:
-        done = store.update_run(
+        return store.update_run(
             run.uid,
-            lambda old: msgspec.structs.replace(old, state=states.ABORTED, cause=forced, ended=iso(now())),
+            lambda old: msgspec.structs.replace(settled(old), state=states.ABORTED, cause=forced, ended=iso(now())),
             outbox="run",
         )
     except MLRunPreconditionFailedError:
-        done = store.get_run(uid)
-    if run.is_sweep:
-        end_children(store, settings, run.uid, reason=f"its sweep was {forced}")
-        done = _settle_table(store, done)
-    return done
+        return store.get_run(uid)
 
 
 def folder_of(settings: Settings, run: Run) -> Path:
