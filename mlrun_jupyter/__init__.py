@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlrun_jupyter import errors as errors
+    from mlrun_jupyter import model as model
     from mlrun_jupyter.artifacts.dataitem import DataItem as DataItem
     from mlrun_jupyter.project import Project as Project
 
@@ -37,10 +38,12 @@ _WHERE = {
     "get_current_context": "mlrun_jupyter.contexts",
     "Context": "mlrun_jupyter.runs.context",
     "MLClientCtx": "mlrun_jupyter.runs.context",
+    "HyperParamOptions": "mlrun_jupyter.model.sweep",
     "handler": "mlrun_jupyter.runs.handler",
     "DataItem": "mlrun_jupyter.artifacts.dataitem",
     "trust": "mlrun_jupyter.artifacts.trust",
     "errors": "",
+    "model": "",
 }
 
 __all__ = sorted([*_WHERE, "__version__", "load_ipython_extension", "unload_ipython_extension"])

@@ -121,9 +121,21 @@ class _LiveSink(StoreSink):
                 # the store may be away for a while; only when it stays away is the run taken for lost
                 sys.stderr.write(f"[mlrun] {error.what}\n")
 
+    def _conclude_iterations(self, event: Event) -> None:
+        self.sync()
+        run = self.store.get_run(self.uid)
+        if run.is_sweep and not run.terminal:
+            from mlrun_jupyter.worker import promotion
+
+            settings = self._session.settings
+            path = run.artifact_path if "://" in run.artifact_path else str(settings.home_path / run.artifact_path)
+            promotion.conclude(self.store, settings, run, state=event["state"], cause=event.get("error", ""), artifact_path=path)
+
     def emit(self, event: Event) -> None:
+        if event["event"] == "state" and "run" not in event:
+            self._conclude_iterations(event)
         super().emit(event)
-        if event["event"] == "state":
+        if event["event"] == "state" and "run" not in event:
             self._over.set()
             # importing MLflow takes seconds, for which nobody should wait
             subprocess.Popen(

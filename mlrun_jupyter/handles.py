@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlrun_jupyter import reports
-from mlrun_jupyter.errors import EnvironmentMismatchError, MLRunNotFoundError, RunFailedError
+from mlrun_jupyter.errors import (
+    EnvironmentMismatchError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+    RunFailedError,
+)
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
+from mlrun_jupyter.model.sweep import HyperParamOptions
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.comparison import Comparison
+from mlrun_jupyter.runs.iterations import Iterations
 from mlrun_jupyter.runs.submit import preflight
 
 if TYPE_CHECKING:
@@ -127,7 +135,11 @@ class RunObject:
     @property
     def folder(self) -> Path:
         """Where journal, notebook and report lie."""
-        return self._session.settings.home_path / self._run.folder
+        folder = self._run.folder
+        if not folder and self._run.parent:
+            # an iteration inside of its sweep's own process is found in what that left
+            folder = self._session.store.get_run(self._run.parent).folder
+        return self._session.settings.home_path / folder
 
     def logs(self, watch: bool = False, file: Any = None) -> str:
         """What the run printed.
@@ -169,6 +181,18 @@ class RunObject:
         if raise_on_failure:
             self.raise_for_failure()
         return self.refresh().state
+
+    def iterations(self) -> Iterations:
+        """The iterations of a sweep, as a table: their states, the parameters that vary, their results.
+
+        :raises MLRunPreconditionFailedError: when the run is no sweep.
+        """
+        run = self.refresh()
+        if not run.is_sweep:
+            raise MLRunPreconditionFailedError(
+                f"run {run.name} {run.uid[:12]} has no iterations", why="it is no sweep", next_step="run it with hyperparams={…} or --hyper"
+            )
+        return Iterations(run)
 
     def raise_for_failure(self) -> None:
         """Raise :class:`RunFailedError` unless the run completed or still goes on."""
@@ -254,6 +278,8 @@ class FunctionObject:
         env: Mapping[str, str] | None = None,
         resources: str | Mapping[str, Any] | None = None,
         priority: int = 0,
+        hyperparams: Mapping[str, Any] | None = None,
+        hyper_param_options: HyperParamOptions | Mapping[str, Any] | None = None,
     ) -> RunObject:
         """Run it.
 
@@ -266,6 +292,9 @@ class FunctionObject:
         :param executor: ``process``, ``dask``, or another that is installed.
         :param resources: what it needs of the place where it runs, ``cpu=2,memory=4GB,gpu=1`` or a dict.
         :param priority: of two waiting runs, the one of the higher number is first.
+        :param hyperparams: make it a sweep: lists of values, or ranges (``"4..16"``, ``"0.001..0.1:log"``), by parameter. The run
+            that is returned is the parent of one run for each iteration.
+        :param hyper_param_options: strategy, selector, stop condition and the like; a :class:`HyperParamOptions`, or a dict.
         :raises RunFailedError: when it was watched and did not complete.
         """
         function = self._session.adapted(self.record, handler=handler, returns=returns)
@@ -273,6 +302,7 @@ class FunctionObject:
             function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
             timeout=timeout, retries=retries, env=env, resources=resources, priority=priority or None,
+            hyperparams=hyperparams, hyper_param_options=hyper_param_options,
         )  # fmt: skip
 
     def preflight(self, executor: str = "", resources: str | Mapping[str, Any] | None = None) -> display.PreflightTable:
@@ -374,6 +404,18 @@ class RunList(Sequence[RunObject]):
                 row.update(parts)
             rows.append({**row, "artifacts": record.artifact_uris, "error": record.cause})
         return pd.DataFrame(rows)
+
+    def compare(
+        self, selector: str = "", hide_identical: bool = True, exclude: Sequence[str] = (), show: Sequence[str] = ()
+    ) -> Comparison:
+        """The runs beside each other, as parallel coordinates.
+
+        :param selector: which one is the best, such as ``max.auc``; its result is the last axis, and colours the lines.
+        :param hide_identical: leave out parameters that are the same in all of them.
+        :param exclude: parameters and results to leave out.
+        :param show: parameters to show although they are the same.
+        """
+        return Comparison([run._run for run in self._runs], selector=selector, hide_identical=hide_identical, exclude=exclude, show=show)
 
     def show(self) -> None:
         """Display the table."""

@@ -152,6 +152,7 @@ class Project:
     def list_runs(
         self, name: str = "", uid: str = "", labels: Any = (), state: Any = "", last: int = 0, function: str = "",
         since: str = "", limit: int = 50, *, until: str = "", parent: Any = "", sort: str = "", page_token: str = "",
+        iter: bool = False,
     ) -> RunList:  # fmt: skip
         """A page of runs, newest first; runs whose worker died are given their end first.
 
@@ -161,6 +162,7 @@ class Project:
         :param function: its name, or ``project/name@hash``.
         :param since, until: created at or after, and before; a ``datetime`` or ISO 8601 in UTC.
         :param parent: children of this run (object or uid); ``None``: all, children too. By default those that are no children.
+        :param iter: MLRun's name for ``parent=None``: the iterations of sweeps as well.
         :param sort: ``created started duration size`` or ``results.<name>``; with ``-`` in front the largest first.
         :param limit: rows of a page.
         :param page_token: ``next_page_token`` of the page before, with the same conditions.
@@ -171,7 +173,7 @@ class Project:
             return RunList([RunObject(self._session, self._session.store.get_run(uid))])
         rows = self._session.store.list_runs(
             self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=_moment(since), until=_moment(until),
-            parent=None if parent is None else str(getattr(parent, "uid", parent)), sort=sort, page_token=page_token, limit=last or limit,
+            parent=None if parent is None or iter else str(getattr(parent, "uid", parent)), sort=sort, page_token=page_token, limit=last or limit,
         )  # fmt: skip
         return RunList([RunObject(self._session, run) for run in rows], rows.next_page_token)
 

@@ -16,7 +16,7 @@ SO_FAR = "report-so-far.html"
 def write(settings: Settings, run: Run) -> Path:
     """Write both into the run's folder, as far as the run came; returns the report's path."""
     folder = settings.home_path / run.folder
-    # the report of a run that goes on must not be taken for its last one
+    # the report of a run that goes on must not be taken for the last one
     page = views.REPORT if run.terminal else SO_FAR
     views.write_views(folder, title=f"{run.name} — {run.state}", subtitle=_subtitle(run), page=page)
     return folder / page
@@ -25,10 +25,15 @@ def write(settings: Settings, run: Run) -> Path:
 def ensure(settings: Settings, run: Run) -> None:
     """Write both for a run that is over, unless they are there. What goes wrong is printed: they can be made at any time."""
     folder = settings.home_path / run.folder
-    if not run.terminal or not run.folder or not folder.is_dir() or (folder / views.REPORT).is_file():
+    # the report costs more than a short run; those of iterations are written when somebody asks for one
+    sign = views.EXECUTED if run.parent else views.REPORT
+    if not run.terminal or not run.folder or not folder.is_dir() or (folder / sign).is_file():
         return
     try:
-        write(settings, run)
+        if run.parent:
+            views.write_views(folder, page="")
+        else:
+            write(settings, run)
     except Exception:
         traceback.print_exc()
 

@@ -24,6 +24,7 @@ from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import RUN_STORES
 from mlrun_jupyter.runs import delivery, supervise
 from mlrun_jupyter.runs.submit import submit
+from mlrun_jupyter.runs.sweeps.planning import plan
 from mlrun_jupyter.settings import Settings, load
 
 
@@ -121,11 +122,20 @@ class Session:
         params: Mapping[str, Any] | None = None,
         inputs: Mapping[str, Any] | None = None,
         watch: bool = True,
+        hyperparams: Mapping[str, Any] | None = None,
+        hyper_param_options: Any = None,
         **options: Any,
     ) -> RunObject:
-        """Submit a run and, unless told not to, show its output until it ends."""
-        self.store.put_function(function, ())
+        """Submit a run, or with ``hyperparams`` a sweep, and, unless told not to, show its output until it ends."""
         options = {key: value for key, value in options.items() if value not in ("", None)}
+        if hyperparams is not None or hyper_param_options is not None:
+            sweep = plan(
+                function, hyperparams, hyper_param_options, params=params, executor=options.get("executor", ""), workdir=options.get("workdir")
+            )
+            options["sweep"] = sweep
+            if sweep.options.strategy == "custom" and function.takes("hyperparams"):
+                params = {**(params or {}), "hyperparams": sweep.hyperparams}
+        self.store.put_function(function, ())
         run = submit(
             self.store,
             self.settings,

@@ -28,6 +28,7 @@ _VOLATILE = frozenset(
 )  # fmt: skip
 # tells a worker that was started in the ordinary way why it was not forked
 WHY_COLD = "MLRUN_JUPYTER_WHY_COLD"
+STARTING = "the fork server is starting"
 _OURS = ("MLRUN_JUPYTER_", "JPY_", "JUPYTER_SERVER_", "PYTEST_XDIST_")
 
 
@@ -124,7 +125,7 @@ def ask(
     except (FileNotFoundError, ConnectionRefusedError):
         # it takes a while to import everything; who asks now does not wait for that
         _start(place, settings, environ, watched)
-        return Asked({}, why_not="the fork server is starting")
+        return Asked({}, why_not=STARTING)
     except (OSError, ValueError, KeyError) as error:
         return Asked({}, why_not=f"the fork server did not answer: {error}")
 

@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mlrun-bench-") as folder:
         os.environ["MLRUN_JUPYTER_HOME"] = str(Path(folder) / "home")
         os.chdir(folder)
-        rows = [*trivial_run(Path(folder)), *many_runs(), *imports(), *definition()]
+        rows = [*trivial_run(Path(folder)), *many_runs(), *sweep(Path(folder)), *imports(), *definition()]
         os.chdir("/")
     width = max(len(row["what"]) for row in rows)
     print(f"median of {ROUNDS} rounds\n")
@@ -140,6 +140,36 @@ def many_runs(count: int = int(os.environ.get("RUNS", "100"))) -> list[dict[str,
     return [
         {"what": f"{count} trivial runs one after another", "seconds": single},
         {"what": f"{count} on a Dask cluster of 2 workers", "seconds": min(first, second), "ratio": min(first, second) / single, "beside": "one after another"},
+    ]  # fmt: skip
+
+
+def sweep(folder: Path, iterations: int = 64, workers: int = 4) -> list[dict[str, object]]:
+    """A sweep of trivial iterations, each a recorded run, beside the bare loop: the same function, as many processes, no record."""
+    import mlrun_jupyter as mlrun
+
+    project = mlrun.get_or_create_project("bench")
+    (folder / "loop.py").write_text(
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "def go(n: int = 1):\n    return n + 1\n"
+        f"if __name__ == '__main__':\n    with ProcessPoolExecutor({workers}) as pool:\n        assert len(list(pool.map(go, range({iterations})))) == {iterations}\n"
+    )
+    function = project.set_function("loop.py", name="loop", handler="go")
+
+    def ours() -> None:
+        options = {"parallel_runs": workers, "selector": "max.return"}
+        run = function.run(hyperparams={"n": list(range(iterations))}, hyper_param_options=options, watch=False)
+        run.wait_for_completion()
+        assert run.outputs["best_iteration"] == iterations
+
+    def bare() -> None:
+        subprocess.run([sys.executable, "loop.py"], check=True)
+
+    found = _in_turn({"ours": ours, "bare": bare}, rounds=min(ROUNDS, 3))
+    return [
+        {"what": f"a sweep of {iterations} trivial iterations, {workers} at once", "seconds": found["ours"],
+         "ratio": found["ours"] / found["bare"], "beside": "ProcessPoolExecutor over the same function"},
+        {"what": "  of it, for each iteration", "seconds": found["ours"] / iterations},
+        {"what": "  ProcessPoolExecutor, with its interpreter", "seconds": found["bare"]},
     ]  # fmt: skip
 
 

@@ -27,12 +27,13 @@ from mlrun_jupyter.runs import supervise
 from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
-from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, typed
+from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, sweep_of, typed
 from mlrun_jupyter_magics.stream import Stream
 
 USAGE = """%mlrun project NAME                  choose (or create) the project
 %%mlrun NAME --param … --returns …   define a function from the cell, and run it
 %mlrun run NAME[:tag|@hash] x=1 …    run it again with other parameters
+%mlrun run NAME --hyper x=1,2,3 …    … with many of them: a sweep
 %mlrun runs | functions | artifacts  what there is
 %mlrun show UID                      a run
 %mlrun logs UID                      what it printed
@@ -66,6 +67,12 @@ class MlrunMagics(Magics):
         --kind dask                      runs on Dask, and computes there: context.dask_client
         --resources cpu=2,memory=4GB     what it needs of the place where it runs  --priority N
 
+        Over many values, with a run for each:
+
+        --hyper NAME=1,2,3 or LOW..HIGH[:STEP|:log]    a parameter that varies
+        --strategy grid|list|random|optuna|custom  --max-runs N  --parallel N  --seed N  --max-errors N  --param-file CSV|JSON
+        --selector max.auc  --stop "auc >= 0.93"
+
         Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
         documents it: ``--param trees:int=200  # how many``.
         """
@@ -79,7 +86,7 @@ class MlrunMagics(Magics):
             return function
         return self._run(
             project, function, inputs=wired, labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor, priority=options.priority,
+            executor=options.executor, priority=options.priority, **sweep_of(function.record, options),
         )  # fmt: skip
 
     def _define(
@@ -186,7 +193,8 @@ class MlrunMagics(Magics):
                 run=run,
             )
         for output in record.returns:
-            if output.name:
+            # without a selector no iteration is the best, and a sweep has no outputs of its own
+            if output.name and (output.name in run.outputs or not record.is_sweep):
                 self._bring_back(run, output.name)
 
     def _bring_back(self, run: RunObject, name: str) -> None:
@@ -244,7 +252,7 @@ class MlrunMagics(Magics):
             project, function, params=typed(function.record, pairs(options.params, "parameter")),
             inputs=dict(pairs(options.input, "input")), labels=pairs(options.label, "label"), background=options.background,
             executor=options.executor, timeout=options.timeout, retries=options.retries, resources=options.resources,
-            priority=options.priority,
+            priority=options.priority, **sweep_of(function.record, options),
         )  # fmt: skip
 
     def _command_runs(self, words: list[str]) -> Any:

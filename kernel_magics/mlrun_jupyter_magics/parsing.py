@@ -102,7 +102,32 @@ def cell_parser() -> LineParser:
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--background", "-b", action="store_true")
     parser.add_argument("--no-run", action="store_true", help="define the function only")
+    add_sweep_options(parser)
     return parser
+
+
+def add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``%%mlrun`` and ``%mlrun run`` that make it a sweep."""
+    parser.add_argument("--hyper", "-x", action="append", default=[], metavar="NAME=1,2,3|LOW..HIGH[:STEP|:log]")
+    parser.add_argument("--param-file", default="", metavar="CSV|JSON")
+    parser.add_argument("--strategy", default="", metavar="grid|list|random|optuna|custom")
+    parser.add_argument("--max-runs", type=int, default=0, metavar="N")
+    parser.add_argument("--parallel", type=int, default=0, metavar="N")
+    parser.add_argument("--selector", default="", metavar="[max.|min.]RESULT")
+    parser.add_argument("--stop", default="", metavar="CONDITION")
+    parser.add_argument("--max-errors", type=int, default=None, metavar="N")
+    parser.add_argument("--seed", type=int, default=None, metavar="N")
+
+
+def sweep_of(function: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of a run that make it the sweep which the options ask for; empty when they ask for none."""
+    from mlrun_jupyter.runs.sweeps import asked
+
+    return asked.sweep_of(
+        function, pairs(options.hyper, "hyper-parameter"), param_file=options.param_file, strategy=options.strategy,
+        max_runs=options.max_runs, parallel=options.parallel, selector=options.selector, stop=options.stop,
+        max_errors=options.max_errors, seed=options.seed,
+    )  # fmt: skip
 
 
 def run_parser() -> LineParser:
@@ -118,6 +143,7 @@ def run_parser() -> LineParser:
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
     parser.add_argument("--retries", type=int, default=None)
     parser.add_argument("--background", "-b", action="store_true")
+    add_sweep_options(parser)
     return parser
 
 

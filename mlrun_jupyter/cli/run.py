@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,16 +34,26 @@ from mlrun_jupyter.cli.common import (
 @click.option("--retries", type=int, default=None)
 @click.option("--artifact-path", default="")
 @click.option("--background", "-b", is_flag=True, help="Return at once.")
+@click.option("--hyper", "-x", "hyper", multiple=True, metavar="NAME=1,2,3|LOW..HIGH", help="A parameter that varies: a run for each value.")
+@click.option("--param-file", default="", metavar="CSV|JSON", help="Parameters that vary, from a file.")
+@click.option("--strategy", default="", metavar="NAME", help="grid, list, random, optuna or custom.")
+@click.option("--max-runs", type=int, default=0, help="Iterations at most.")
+@click.option("--parallel", type=int, default=0, help="Iterations at once.")
+@click.option("--selector", default="", metavar="max.RESULT", help="Which iteration is the best.")
+@click.option("--stop", default="", metavar="CONDITION", help="When to stop, such as 'auc >= 0.93'.")
+@click.option("--max-errors", type=int, default=None, help="Failed iterations after which no more are started; 0: never.")
+@click.option("--seed", type=int, default=None)
 @project_option
 @as_json_option
 def run(
     function: str, params: tuple[str, ...], inputs: tuple[str, ...], labels: tuple[str, ...], handler: str, name: str,
     executor: str, resources: str, priority: int, timeout: float | None, retries: int | None, artifact_path: str, background: bool, project: str | None,
-    as_json: bool,
+    as_json: bool, hyper: tuple[str, ...], **sweep: Any,
 ) -> None:  # fmt: skip
     """Run FUNCTION: a name, name:tag, name@hash, or a .py or .ipynb file. Exit status 1 when the run fails."""
     from mlrun_jupyter.errors import RunFailedError
     from mlrun_jupyter.model.parameters import Parameter, read_text
+    from mlrun_jupyter.runs.sweeps import asked
 
     home = current_project(project)
     found = home.set_function(function, handler=handler) if Path(function).suffix in (".py", ".ipynb") else home.get_function(function)
@@ -51,6 +62,7 @@ def run(
     made = found.run(
         handler=handler, params=typed, inputs=pairs(inputs, "input"), labels=pairs(labels, "label"), name=name, executor=executor,
         timeout=timeout, retries=retries, artifact_path=artifact_path, watch=False, resources=resources or None, priority=priority,
+        **asked.sweep_of(found.record, pairs(hyper, "hyper-parameter"), **sweep),
     )  # fmt: skip
     if not background:
         try:

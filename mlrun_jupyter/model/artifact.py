@@ -64,6 +64,8 @@ class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
     metrics parameters feature_stats``; extra data under ``extra_data``."""
     status: dict[str, Any] = {}
     """By kind. dataset: ``preview`` (20 rows), ``stats``, ``header_original_length``."""
+    link: str = ""
+    """URI of the version whose content this is, when it stands for that of a sweep's best iteration."""
     created: str = ""
     updated: str = ""
 

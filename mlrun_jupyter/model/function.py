@@ -113,6 +113,10 @@ class Function(msgspec.Struct, frozen=True, omit_defaults=True):
         """JSON Schema of the parameters."""
         return json_schema(self.parameters)
 
+    def takes(self, parameter: str) -> bool:
+        """Whether a run may be given this parameter."""
+        return self.open_ended or any(one.name == parameter for one in self.parameters)
+
     @property
     def body(self) -> str:
         """The text of the body cells."""

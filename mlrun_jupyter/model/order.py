@@ -8,6 +8,7 @@ import msgspec
 
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.sweep import Sweep
 
 VERSION = 1
 
@@ -67,4 +68,9 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     """The home is a temporary one: what becomes of the run is brought to the submitter's home, and from there to the tracker."""
     trusted: tuple[str, ...] = ()
     """SHA-256 digests of pickled artifacts that may be loaded."""
+    iteration: int = 0
+    parent: str = ""
+    """The run of the sweep that this one is an iteration of."""
+    sweep: Sweep | None = None
+    """What is carried out instead of a notebook: child runs of the function."""
     version: int = VERSION

@@ -10,7 +10,9 @@ type           fields
 ``start``      a cell begins
 ``stream``     ``name`` (stdout, stderr), ``text``
 ``output``     ``output`` (an nbformat output), ``display_id`` where it has one
-``update``     ``display_id``, ``data``, ``metadata``: replaces what was displayed under that id
+``update``     ``display_id``, ``data``, ``metadata``: replaces what was displayed under that id; ``line``: worth a line of its
+               own where nothing can be replaced
+``table``      ``output``: belongs into the notebook, but those who follow the run get it otherwise
 ``clear``      ``wait``
 ``done``       the cell ended: ``ok``, ``count`` (its execution count)
 ``truncated``  ``shown``, ``spilled`` (bytes), ``file``: the cell was louder than the limit
@@ -212,5 +214,7 @@ def as_text(entries: list[Entry]) -> Iterator[str]:
             else:
                 text = output.get("data", {}).get("text/plain", "")
                 yield (text if isinstance(text, str) else "".join(text)) + "\n"
+        elif kind == "update" and entry.get("line"):
+            yield f"{entry['data'].get('text/plain', '')}\n"
         elif kind == "note":
             yield f"[mlrun] {entry['text']}\n"

@@ -58,7 +58,7 @@ def fill(notebook: Any, entries: list[Entry]) -> None:
                 clear_next.add(index)
             else:
                 cell.outputs = []
-        elif kind in ("stream", "output", "note"):
+        elif kind in ("stream", "output", "note", "table"):
             if index in clear_next:
                 clear_next.discard(index)
                 cell.outputs = []
@@ -106,13 +106,14 @@ def _moment(seconds: float) -> str:
 def write_views(folder: Path, *, title: str = "", subtitle: str = "", page: str = REPORT) -> None:
     """Write ``executed.ipynb`` and the report into the run's folder, each at once or not at all.
 
-    :param page: file name of the report.
+    :param page: file name of the report; empty: none.
     """
     import nbformat
 
     notebook = executed_notebook(folder)
     _replace(folder / EXECUTED, nbformat.writes(notebook))
-    _replace(folder / page, report(executed_notebook(folder, title=title, subtitle=subtitle), title))
+    if page:
+        _replace(folder / page, report(executed_notebook(folder, title=title, subtitle=subtitle), title))
 
 
 def report(notebook: Any, title: str) -> str:

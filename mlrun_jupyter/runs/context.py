@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,6 +29,9 @@ from mlrun_jupyter.model.order import BoundInput
 from mlrun_jupyter.model.parameters import Parameter, check_value, plain
 from mlrun_jupyter.protocols.values import Values
 from mlrun_jupyter.runs.events import Sink
+
+if TYPE_CHECKING:
+    from mlrun_jupyter.runs.children import ChildContext
 
 _MISSING = object()
 
@@ -97,6 +100,7 @@ class Context:
         self._function = function
         self._owner = owner
         self._trusted = tuple(trusted)
+        self._children: list[ChildContext] = []
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
@@ -536,6 +540,43 @@ class Context:
             self.set_state("completed", error=f"{kind.__name__}: {error}" if kind else "")
         else:
             self.commit()
+
+    # -- iterations that the handler makes itself ------------------------------------------------------------------
+
+    def get_child_context(self, with_parent_params: bool = False, **params: Any) -> ChildContext:
+        """An iteration of this run, numbered from 1, with results and artifacts of its own.
+
+        >>> with context.get_child_context(depth=4) as child:
+        ...     child.log_result("auc", train(4))
+
+        :param with_parent_params: whether it has the parameters of this run besides ``params``.
+        """
+        from mlrun_jupyter.runs.children import child_of
+
+        child = child_of(self, len(self._children) + 1, params, with_parent_params=with_parent_params)
+        self._children.append(child)
+        return child
+
+    def update_child_iterations(self, best_run: int = 0, commit_children: bool = False, completed: bool = True) -> None:
+        """Say which iteration is the best (its results and artifacts become this run's), and end those that are open.
+
+        :param best_run: the iteration's number; 0: the one that was marked, or none.
+        :param commit_children: end the iterations that are still open as completed.
+        :param completed: for callers of MLRun; the run ends when its code does.
+        :raises MLRunInvalidArgumentError: when there is no such iteration.
+        """
+        if not 0 <= best_run <= len(self._children):
+            raise MLRunInvalidArgumentError(
+                f"there is no iteration {best_run}", why=f"this run has made {len(self._children)}", next_step="name one of these, from 1"
+            )
+        if best_run:
+            self._best(best_run)
+        if commit_children:
+            for child in self._children:
+                child.commit(completed=True)
+
+    def _best(self, iteration: int) -> None:
+        self.log_result("best_iteration", iteration)
 
     # -- handlers -------------------------------------------------------------------------------------------------
 

@@ -10,17 +10,12 @@ from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.clock import amount, elapsed, parse
 from mlrun_jupyter.model.function import Function, Input
 from mlrun_jupyter.model.run import Run
+from mlrun_jupyter.runs import iterations
+from mlrun_jupyter.runs.iterations import COLOURS as _COLOURS
+from mlrun_jupyter.runs.iterations import DIM as _DIM
+from mlrun_jupyter.runs.iterations import MARKS as _MARKS
 
-_MARKS = {"completed": "✔", "error": "✘", "aborted": "■", "lost": "?", "running": "▶", "pending": "…", "created": "·"}
-_COLOURS = {
-    "completed": "var(--jp-success-color1, #2e7d32)",
-    "error": "var(--jp-error-color1, #d32f2f)",
-    "lost": "var(--jp-error-color1, #d32f2f)",
-    "aborted": "var(--jp-warn-color1, #b26a00)",
-    "running": "var(--jp-brand-color1, #1976d2)",
-}
 _BOX = "border:1px solid var(--jp-border-color2,#bdbdbd);border-radius:4px;padding:8px 12px;max-width:900px;line-height:1.5"
-_DIM = "color:var(--jp-ui-font-color2,#757575)"
 
 
 def took(run: Run) -> str:
@@ -37,9 +32,13 @@ def shown(value: Any, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def _named(run: Run) -> str:
+    return f"{run.name} #{run.iteration}" if run.iteration else run.name
+
+
 def run_text(run: Run) -> str:
     time = took(run)
-    lines = [f"{_MARKS.get(run.state, '')} run {run.name} {run.uid[:12]}  {run.state}{' in ' + time if time else ''}"]
+    lines = [f"{_MARKS.get(run.state, '')} run {_named(run)} {run.uid[:12]}  {run.state}{' in ' + time if time else ''}"]
     lines.append(f"  function   {run.function_name}@{run.function_hash[:12]}" if run.function else "")
     for title, rows in (("parameters", run.parameters), ("inputs", run.inputs), ("results", run.results), ("artifacts", run.artifact_uris)):
         for at, (key, value) in enumerate(rows.items()):
@@ -47,6 +46,8 @@ def run_text(run: Run) -> str:
     lines.append(f"  dashboard  {run.place['dashboard']}" if run.place.get("dashboard") and not run.terminal else "")
     lines.append(f"  cause      {run.cause}" if run.cause else "")
     lines.extend(f"  note       {note}" for note in run.notes)
+    lines.append(f"  progress   {run.progress.text}" if run.progress.text and not run.terminal else "")
+    lines.append(iterations.text(iterations.Iterations(run)))
     return "\n".join(line for line in lines if line)
 
 
@@ -54,7 +55,7 @@ def run_html(run: Run) -> str:
     colour = _COLOURS.get(run.state, "inherit")
     time = took(run)
     head = (
-        f"<div><b>{escape(run.name)}</b> <span style='color:{colour};font-weight:600'>{_MARKS.get(run.state, '')} "
+        f"<div><b>{escape(_named(run))}</b> <span style='color:{colour};font-weight:600'>{_MARKS.get(run.state, '')} "
         f"{run.state}</span>{f' in {time}' if time else ''} {_dashboard(run)}"
         f"<span style='{_DIM}'><code>{run.uid[:12]}</code> · {escape(run.function_name)}@{run.function_hash[:12]}</span></div>"
     )
@@ -69,6 +70,9 @@ def run_html(run: Run) -> str:
     ]
     if columns:
         parts.append(f"<div style='display:flex;flex-wrap:wrap;gap:4px 32px;margin-top:4px'>{''.join(columns)}</div>")
+    if run.progress.text and not run.terminal:
+        parts.append(f"<div>{escape(run.progress.text)}</div>")
+    parts.append(iterations.html(iterations.Iterations(run)))
     return f"<div style='{_BOX}'>{''.join(parts)}</div>"
 
 
@@ -152,10 +156,11 @@ _RUN_HEAD = ("uid", "name", "state", "started", "took", "size", "parameters", "r
 def _run_rows(runs: Sequence[Run]) -> list[list[str]]:
     return [
         [
-            run.uid[:12], run.name, f"{_MARKS.get(run.state, '')} {run.state}", run.started[:19].replace("T", " "), took(run),
+            run.uid[:12], _named(run), f"{_MARKS.get(run.state, '')} {run.state}", run.started[:19].replace("T", " "), took(run),
             amount(run.size) if run.size else "",
             shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.parameters.items()), 40),
-            shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.results.items()), 48) if run.state == "completed" else shown(run.cause, 48),
+            shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.results.items()), 48) if run.state == "completed"
+            else shown(run.cause or run.progress.text, 48),
         ]
         for run in runs
     ]  # fmt: skip

@@ -5,7 +5,8 @@ them as they come. So the same code runs where no store can be reached. Outside 
 
 Events: ``result`` (key, value), ``metric`` (key, value, step, time), ``artifact`` (artifact, tags), ``label``,
 ``annotation`` (key, value), ``parameter`` (key, value), ``secret`` (name), ``read`` (name, uri), ``note`` (text),
-``state`` (state, error), ``tracking`` (fields), ``commit`` (message, completed).
+``state`` (state, error), ``tracking`` (fields), ``commit`` (message, completed), ``child`` (uid, iteration, parameters: an
+iteration that the handler makes itself). An event of such an iteration carries its uid as ``run``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mlrun_jupyter.errors import MLRunConflictError, MLRunPreconditionFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.clock import iso, now
@@ -27,6 +29,8 @@ from mlrun_jupyter.protocols.store import Store
 
 Event = dict[str, Any]
 FILE = "context.jsonl"
+INSIDE = "none"
+"""The executor of runs that have no worker of their own."""
 
 
 class Sink(Protocol):
@@ -104,6 +108,42 @@ def apply(store: Store, uid: str, events: Iterable[Event]) -> Run | None:
 
     Applying the same events twice changes nothing, so a worker that was killed between two writes does no harm.
     """
+    own: list[Event] = []
+    of_children: dict[str, list[Event]] = {}
+    for event in events:
+        if event["event"] == "child":
+            _create_child(store, uid, event)
+        elif "run" in event:
+            of_children.setdefault(event["run"], []).append(event)
+        else:
+            own.append(event)
+    for child, said in of_children.items():
+        try:
+            _apply(store, child, said)
+        except MLRunPreconditionFailedError:
+            # somebody ended the iteration before it did
+            _apply(store, child, [event for event in said if event["event"] != "state"])
+    return _apply(store, uid, own)
+
+
+def _create_child(store: Store, parent: str, event: Event) -> None:
+    run = store.get_run(parent)
+    moment = event.get("t") or iso(now())
+    child = Run(
+        uid=event["uid"], project=run.project, name=run.name, state=states.RUNNING, iteration=event["iteration"], parent=run.uid,
+        function=run.function, handler=run.handler, parameters=event["parameters"], labels=run.labels, created=moment, started=moment,
+        updated=moment, executor=INSIDE, owner=run.owner, workdir=run.workdir, artifact_path=run.artifact_path, commit=run.commit,
+    )  # fmt: skip
+    try:
+        store.create_run(child)
+    except MLRunConflictError:
+        # applied before
+        return
+    if not run.is_sweep:
+        store.update_run(parent, lambda old: msgspec.structs.replace(old, iterations=old.iterations or (("state", "iter"),)))
+
+
+def _apply(store: Store, uid: str, events: Iterable[Event]) -> Run | None:
     metrics: list[Metric] = []
     changes: dict[str, dict[str, Any]] = {"results": {}, "labels": {}, "annotations": {}, "parameters": {}, "artifact_uris": {}}
     notes: list[str] = []

@@ -27,11 +27,16 @@ from mlrun_jupyter.model.names import check_key, check_label
 from mlrun_jupyter.model.order import BoundInput, Order
 from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.model.run import Run
+from mlrun_jupyter.model.sweep import Sweep
 from mlrun_jupyter.processes import UID, host
 from mlrun_jupyter.protocols.executor import Checks
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
+from mlrun_jupyter.runs.sweeps.planning import first_points
 from mlrun_jupyter.settings import Settings
+
+# who carries out sweeps: the driver needs the store, and starts runs with whatever executor these have
+DRIVER = "process"
 
 
 def submit(
@@ -52,6 +57,10 @@ def submit(
     env: Mapping[str, str] | None = None,
     resources: str | Mapping[str, Any] | None = None,
     priority: int = 0,
+    sweep: Sweep | None = None,
+    parent: str = "",
+    iteration: int = 0,
+    commit: str | None = None,
 ) -> Run:
     """Record a run and start its worker. Everything that can be refused is refused before anything is written.
 
@@ -59,11 +68,22 @@ def submit(
     :param resources: what the run needs, ``cpu=2,memory=4GB``; in place of the function's own.
     :param priority: of two waiting runs, the one of the higher number is first.
     :param bind_input: ``(name, location, workdir) -> BoundInput``, which finds what an input names.
+    :param sweep: carry out these instead of one run of the function. ``timeout`` is then the sweep's as a whole, and the
+        function's own that of each iteration. The driver is a process of this machine, whatever ``executor`` says.
+    :param parent: the sweep's run that this one is an iteration of.
+    :param iteration: which, from 1.
+    :param commit: the commit of the working folder, where the caller knows it.
     :raises ParameterError: unknown, missing or ill-typed parameters.
     :raises InputNotFoundError: an input that is unknown, missing or not there.
     """
     folder = (workdir or Path.cwd()).absolute()
-    bound = values.bind(function.parameters, params or {}, function=function.name, open_ended=function.open_ended)
+    driven = sweep is not None and sweep.options.strategy != "custom"
+    varied = first_points(sweep) if sweep is not None and driven else {}
+    bound = values.bind(
+        function.parameters, {**(params or {}), **varied}, function=function.name, open_ended=function.open_ended
+    )
+    # what varies is said of each iteration
+    bound = {name: value for name, value in bound.items() if name not in varied}
     located = _inputs(function, inputs or {}, bind_input, folder)
     for one in located:
         # an argument that may be either: the input that was given wins over a mere default
@@ -72,6 +92,9 @@ def submit(
     run_name = check_label(name or default_name(function), "run")
     executor = executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
     starter = EXECUTORS.load(executor)(settings)
+    if sweep is not None and driven:
+        sweep, executor = msgspec.structs.replace(sweep, executor=executor), DRIVER
+        starter = EXECUTORS.load(executor)(settings)
     needs = parse_resources(function.resources if resources in (None, "") else resources)
     for key in labels or {}:
         check_key(key, "label")
@@ -92,9 +115,11 @@ def submit(
         parameters=bound, inputs={given.name: given.uri for given in located}, returns=function.returns,
         labels={"kind": function.kind, "owner": user(), "host": host(), **function.labels, **{k: str(v) for k, v in (labels or {}).items()}},
         created=iso(now()), updated=iso(now()), executor=executor,
-        timeout=timeout if timeout is not None else function.timeout,
+        timeout=timeout if timeout is not None or driven else function.timeout,
         retries=retries if retries is not None else function.retries, owner=user(), folder=place, workdir=str(folder),
-        artifact_path=path or f"artifacts/{function.project}/{uid}", commit=git_commit(folder),
+        artifact_path=path or f"artifacts/{function.project}/{uid}", commit=git_commit(folder) if commit is None else commit,
+        parent=parent, iteration=iteration, hyperparams=sweep.hyperparams if sweep else {},
+        hyper_param_options={**msgspec.to_builtins(sweep.options), "executor": sweep.executor or executor} if sweep else {},
     )  # fmt: skip
     order = Order(
         uid=uid, project=function.project, name=run_name, function=function, home=str(settings.home_path),
@@ -103,8 +128,13 @@ def submit(
         sources=tuple({"name": given.name, "uri": given.uri} for given in located), labels=run.labels,
         env={**function.env, **(env or {})}, timeout=run.timeout, retries=run.retries, start_timeout=settings.start_timeout,
         start_retries=settings.start_retries, tracking_uri=settings.tracking, output_limit=settings.output_limit,
-        spill_limit=settings.spill_limit, resources=needs, priority=priority,
+        spill_limit=settings.spill_limit, resources=needs, priority=priority, iteration=iteration, parent=parent, sweep=sweep,
     )  # fmt: skip
+    if sweep is not None and driven:
+        # what would refuse each iteration refuses the sweep
+        children = EXECUTORS.load(sweep.executor)(settings)
+        if isinstance(children, Checks):
+            children.check(order)
     if isinstance(starter, Checks):
         checked = starter.check(order)
         order = checked.order

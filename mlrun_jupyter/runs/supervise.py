@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from typing import Any
 import msgspec
 
 from mlrun_jupyter import folders
-from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError, MLRunTimeoutError
+from mlrun_jupyter.errors import (
+    MLRunError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+    MLRunTimeoutError,
+)
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.run import Run
@@ -21,7 +27,7 @@ from mlrun_jupyter.processes import end_all, host
 from mlrun_jupyter.protocols.executor import Explains
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
-from mlrun_jupyter.runs.events import Tail, apply
+from mlrun_jupyter.runs.events import INSIDE, Tail, apply
 from mlrun_jupyter.settings import Settings
 from mlrun_jupyter.warm import scratch
 
@@ -29,6 +35,9 @@ from mlrun_jupyter.warm import scratch
 GRACE = timedelta(seconds=30)
 # the last heartbeat that this process saw of a run, and since when, by a clock that nobody sets
 _watched: dict[str, tuple[str, float]] = {}
+ABORT_REASON = "abort-reason"
+"""Annotation of a run that is to be aborted: what becomes its cause."""
+LARGEST = 10_000
 
 
 def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = "", patient: bool = True) -> list[Run]:
@@ -48,7 +57,13 @@ def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = ""
     if patient and not how:
         _wait_for_heartbeats(store, settings, only)
     for run, heartbeat in store.unfinished(only):
-        cause = f"its worker (process {run.lease.pid} on {run.lease.host}) died: {how}" if how and only else _why_gone(run, heartbeat, settings)
+        if run.parent and run.executor == INSIDE:
+            # an iteration inside of its sweep's own process lives as long as that
+            cause = orphaned(store, settings, run.parent)
+        elif how and only:
+            cause = f"its worker (process {run.lease.pid} on {run.lease.host}) died: {how}"
+        else:
+            cause = _why_gone(run, heartbeat, settings)
         if cause:
             try:
                 ended.append(_end(store, settings, run, cause))
@@ -64,7 +79,7 @@ def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
         return "it was never started: the process that submitted it ended" if age > GRACE else ""
     executor = EXECUTORS.load(run.executor)(settings) if run.executor in EXECUTORS.names() else None
     alive = executor.alive(run) if executor is not None else None
-    if run.executor == "none":
+    if run.executor == INSIDE:
         from mlrun_jupyter.processes import holds
 
         alive = holds(run.lease)
@@ -116,11 +131,62 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
     except MLRunError as error:
         cause += f"; what it had logged could not be stored: {error.what}"
     state, size = states.LOST, folders.size(folder)
+    # before the sweep itself, so that whoever waits for it finds all of it ended
+    settled = _end_iterations(store, settings, run, f"its sweep was lost: {cause}")
 
     def change(old: Run) -> Run:
-        return msgspec.structs.replace(old, state=state, cause=cause, ended=iso(now()), size=size)
+        return msgspec.structs.replace(settled(old), state=state, cause=cause, ended=iso(now()), size=size)
 
     return store.update_run(run.uid, change, outbox="run")
+
+
+def _end_iterations(store: Store, settings: Settings, run: Run, reason: str) -> Callable[[Run], Run]:
+    """End the iterations of a sweep whose driver did not come to its end; returns what puts their states into its table."""
+    if not run.is_sweep:
+        return lambda old: old
+    end_children(store, settings, run.uid, reason=reason)
+    found = {child.iteration: child.state for child in store.list_runs(run.project, parent=run.uid, limit=LARGEST)}
+
+    def settled(old: Run) -> Run:
+        rows = tuple((found.get(row[1], row[0]), *row[1:]) for row in old.iterations[1:])
+        return msgspec.structs.replace(old, iterations=(*old.iterations[:1], *rows))
+
+    return settled
+
+
+def orphaned(store: Store, settings: Settings, parent: str) -> str:
+    """Why an iteration has nobody to report to any more; empty while its sweep goes on.
+
+    The driver of a sweep ends what it started. This is for the case that it cannot, since it was killed.
+    """
+    try:
+        run = store.get_run(parent)
+    except MLRunNotFoundError:
+        return f"its sweep {parent[:12]} was deleted"
+    if run.terminal:
+        return f"its sweep {parent[:12]} ended as {run.state}"
+    heartbeat = ""
+    if run.lease.host != host():
+        heartbeat = next((beat for one, beat in store.unfinished() if one.uid == parent), "")
+    cause = _why_gone(run, heartbeat, settings)
+    return f"its sweep was lost: {cause}" if cause else ""
+
+
+def end_children(store: Store, settings: Settings, parent: str, *, reason: str) -> list[Run]:
+    """Abort all iterations of a sweep that are not over, at once; returns them as they ended.
+
+    :param reason: becomes their cause.
+    """
+    unfinished = tuple(state for state in states.STATES if state not in states.TERMINAL)
+    ended: list[Run] = []
+    # a second look takes one that was being submitted during the first
+    for _ in range(2):
+        left = store.list_runs(parent=parent, state=unfinished, limit=LARGEST)
+        if not left:
+            break
+        with ThreadPoolExecutor(min(16, len(left)), thread_name_prefix="mlrun-end") as pool:
+            ended += pool.map(lambda run: abort(store, settings, run.uid, reason=reason), left)
+    return ended
 
 
 def wait(
@@ -165,6 +231,9 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
     run = store.get_run(uid)
     if run.terminal:
         return run
+    if reason != "aborted":
+        # the worker, who ends the run, may be anywhere; this is how it learns why
+        run = store.update_run(run.uid, lambda old: msgspec.structs.replace(old, annotations={**old.annotations, ABORT_REASON: reason}))
     store.request_abort(run.uid)
     grace = settings.abort_grace + 10.0
     if run.lease.held and run.executor in EXECUTORS.names():
@@ -178,10 +247,13 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
             break
         time.sleep(0.1)
     end_all(run.uid)
+    forced = f"{reason} by force" if run.lease.pid else f"{reason}, before it began"
+    forced = reason if run.executor == INSIDE else forced
+    settled = _end_iterations(store, settings, run, f"its sweep was {forced}")
     try:
         return store.update_run(
             run.uid,
-            lambda old: msgspec.structs.replace(old, state=states.ABORTED, cause=f"{reason} by force", ended=iso(now())),
+            lambda old: msgspec.structs.replace(settled(old), state=states.ABORTED, cause=forced, ended=iso(now())),
             outbox="run",
         )
     except MLRunPreconditionFailedError:

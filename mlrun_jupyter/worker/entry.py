@@ -79,6 +79,7 @@ def in_run(order: Order) -> Context:
         labels=order.labels,
         trusted=order.trusted,
         attempt=int(os.environ.get(ATTEMPT, "1")),
+        iteration=order.iteration,
     )
     _CURRENT.append(context)
     if dask_client.offered(context._folder):

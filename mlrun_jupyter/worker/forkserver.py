@@ -77,10 +77,10 @@ class Server:
             except Exception as error:
                 # a run that needs it will say so; the others need not wait for that
                 print(f"not preloaded: {name}: {error}", flush=True)  # noqa: T201
-        from mlrun_jupyter.registry import RUN_STORES, SECRET_STORES
+        from mlrun_jupyter.registry import EXECUTORS, RUN_STORES, SECRET_STORES
 
         # looking for entry points reads the metadata of all that is installed; it is remembered
-        RUN_STORES.names(), SECRET_STORES.names()
+        RUN_STORES.names(), SECRET_STORES.names(), EXECUTORS.names()
         from mlrun_jupyter.worker.rehearsal import rehearse
 
         rehearse()
@@ -142,7 +142,9 @@ class Server:
                     return
                 data += part
             request = json.loads(data)
-            if "kernel" in request:
+            if "ping" in request:
+                pid = os.getpid()
+            elif "kernel" in request:
                 pid = self._fork(lambda: _become_kernel(request, connection, descriptors))
                 self.kernels[pid] = connection
                 kept = True

@@ -35,7 +35,7 @@ from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import GUARDIAN, UID, end_all, holds, lease_of, signal_name, tag
 from mlrun_jupyter.protocols.store import Store
-from mlrun_jupyter.runs import delivery
+from mlrun_jupyter.runs import delivery, supervise
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
@@ -58,8 +58,17 @@ def carry_out(path: str, *, start: str = "cold", tell: bool = True, shell: Once 
     from mlrun_jupyter.session import open_store
 
     with contextlib.closing(open_store(settings)) as store:
-        worker = Worker(order, store, settings, Path(path))
-        worker.start, worker.spare = start, shell
+        worker: Any
+        if order.sweep is not None and order.sweep.options.strategy != "custom":
+            from mlrun_jupyter.worker.sweep import Driver
+
+            worker = Driver(order, store, settings)
+            if shell is not None:
+                shell.close()
+        else:
+            worker = Worker(order, store, settings, Path(path))
+            worker.spare = shell
+        worker.start = start
         try:
             worker.run()
         finally:
@@ -308,12 +317,21 @@ class Worker:
         if self.stop_reason:
             return self._stopped()
         self._apply_events()
-        run = self.store.get_run(self.order.uid)
+        run = self._conclude_iterations(states.COMPLETED, "")
         have = {**run.results, **run.artifact_uris}
         missing = [output.name for output in self.order.function.returns if output.name and output.name not in have]
         if missing:
             return states.ERROR, f"declared outputs are missing: {', '.join(missing)}", ""
         return states.COMPLETED, "", ""
+
+    def _conclude_iterations(self, state: str, cause: str) -> Run:
+        """Give the iterations that the handler made their end, and the run what the best of them has."""
+        run = self.store.get_run(self.order.uid)
+        if not run.is_sweep:
+            return run
+        from mlrun_jupyter.worker import promotion
+
+        return promotion.conclude(self.store, self.settings, run, state=state, cause=cause, artifact_path=self.order.artifact_path)
 
     def _failed(self, failure: Any) -> tuple[str, str, str]:
         if self.stop_reason:
@@ -358,7 +376,13 @@ class Worker:
     def _stopped(self) -> tuple[str, str, str]:
         if self.stop_reason == "timeout":
             return states.ERROR, f"timeout: the run took longer than {elapsed(self.order.timeout or 0)}", ""
-        return states.ABORTED, self.stop_reason, ""
+        return states.ABORTED, self._why_aborted(), ""
+
+    _why = ""
+
+    def _why_aborted(self) -> str:
+        said = self.store.get_run(self.order.uid).annotations.get(supervise.ABORT_REASON, "")
+        return said or self._why or self.stop_reason
 
     # -- the observer's part --------------------------------------------------------------------------------------
 
@@ -415,6 +439,8 @@ class Worker:
                     beat = time.monotonic()
                     if self.store.heartbeat(self.order.uid):
                         self.stop("aborted")
+                    if self.order.parent and (why := supervise.orphaned(self.store, self.settings, self.order.parent)):
+                        self.stop("aborted", why=why)
             except MLRunError as error:
                 # the store may be away for a while (a full disk, a restart of the database); the cell goes on
                 print(f"pulse: {error}", file=sys.stderr, flush=True)  # noqa: T201
@@ -478,10 +504,14 @@ class Worker:
         masked: list[dict[str, Any]] = json.loads(self.redact(json.dumps(events, ensure_ascii=False)))
         return masked
 
-    def stop(self, reason: str) -> None:
-        """End the kernel: first ask it, as Ctrl-C does, and after the grace time make it."""
+    def stop(self, reason: str, *, why: str = "") -> None:
+        """End the kernel: first ask it, as Ctrl-C does, and after the grace time make it.
+
+        :param why: becomes the cause of the run, unless whoever asked for its end said why.
+        """
         if self.stop_reason:
             return
+        self._why = why
         self.stop_reason = reason
         threading.Thread(target=self._stop_kernel, name="mlrun-stop", daemon=True).start()
 
@@ -507,6 +537,8 @@ class Worker:
     def _end(self, state: str, cause: str, error: str) -> None:
         with contextlib.suppress(MLRunError):
             self._apply_events()
+            if state != states.COMPLETED:
+                self._conclude_iterations(state, cause)
         notes = tuple(f"output of cell {cell} was truncated; the rest is in spill-{cell}.log" for cell in self.journal.truncated)
         tracking = self.folder / "tracking.json"
         known = json.loads(tracking.read_text(encoding="utf-8")) if tracking.is_file() else {}
@@ -544,6 +576,9 @@ class Worker:
         self.journal.close()
         self._tail.sync()
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
+        if self.order.parent:
+            # the sweep of a driver that was killed gets its end from the last of its iterations, if from nobody else
+            supervise.reconcile(self.store, self.settings, only=self.order.parent, patient=False)
         if tell:
             reports.ensure(self.settings, self.store.get_run(self.order.uid))
             delivery.deliver(self.store, Path(self.order.home), self.settings, prepare=partial(reports.ensure, self.settings))

@@ -64,6 +64,22 @@ class ProcessExecutor:
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
         return lease_of(process.pid)
 
+    def warm_up(self, seconds: float) -> bool:
+        """Wait until workers can be forked, starting the server when there is none; whether they can.
+
+        Worth it before many runs: each that is started cold takes the time that the server takes.
+        """
+        settings = self._settings or load()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            asked = warm.ask({"ping": True}, settings, os.environ)
+            if asked.answer:
+                return True
+            if asked.why_not != warm.STARTING:
+                return False
+            time.sleep(0.05)
+        return False
+
     def alive(self, run: Run) -> bool | None:
         return holds(run.lease)
 
