@@ -29,7 +29,7 @@ from mlrun_jupyter_magics.stream import Stream
 USAGE = """%mlrun project NAME                  choose (or create) the project
 %%mlrun NAME --param … --returns …   define a function from the cell, and run it
 %mlrun run NAME[:tag|@hash] x=1 …    run it again with other parameters
-%mlrun runs | functions | artifacts  what there is
+%mlrun runs | functions              what there is; also artifacts, models
 %mlrun show UID                      a run
 %mlrun logs UID                      what it printed
 %mlrun abort UID                     end it
@@ -94,8 +94,8 @@ class MlrunMagics(Magics):
             options.name, body, project=project.name, cells=self.history.cells(),
             put_blob=lambda data: blobs.put(session.home, data), folder=folder, parameters=options.param, docs=docs,
             inputs=options.input, returns=options.returns, captured=self._capture(options.capture, project),
-            produced=produced, values=self.shell.user_ns, cell=self.shell.execution_count,
-            origin=Origin(notebook=self._notebook(), cell=self.shell.execution_count, commit=git_commit(folder)), **fields,
+            produced=produced, values=self.shell.user_ns, cell=self.history.current,
+            origin=Origin(notebook=self._notebook(), cell=self.history.current, commit=git_commit(folder)), **fields,
         )  # fmt: skip
         before = session.store.put_function(record, [tag for tag in ("latest", options.tag) if tag])
         self._say_moved(record, before.get("latest", ""))

@@ -77,6 +77,26 @@ def test_outputs_of_one_are_inputs_of_the_next_and_lineage_shows_it(lab: LiveNot
     assert refused.error and refused.error["ename"] == "CaptureError"
 
 
+def test_messages_and_origins_name_the_cell_by_the_number_that_the_notebook_shows(lab: LiveNotebook) -> None:
+    number = lab.value("len(In) - 1") + 1
+    refused = lab.run("%%mlrun broken\n\ny = nowhere")
+    assert f"cell [{number}] line 3" in refused.text
+    lab.run("%%mlrun whole --no-run\ny = 1")
+    assert lab.value("__import__('mlrun_jupyter').get_current_project().get_function('whole').record.origin.cell") == number + 1
+
+
+def test_cells_from_before_the_extension_count_once(home: Path, workdir: Path) -> None:
+    made = LiveNotebook(workdir, {**os.environ})
+    try:
+        made.run("K = 1")
+        made.run("L = 2\n%load_ext mlrun_jupyter")
+        made.run("%mlrun project early")
+        known = made.value("[c.number for c in get_ipython()._mlrun_jupyter_magics.history.cells()]")
+        assert known == [1, 2, 3]
+    finally:
+        made.close()
+
+
 def test_parameters_of_classes_are_checked_before_the_start(lab: LiveNotebook) -> None:
     lab.run("from dataclasses import dataclass\nimport enum\nfrom pydantic import BaseModel\n@dataclass\nclass Opt:\n    lr: float\nclass P(BaseModel):\n    a: int = 1\nclass Side(enum.Enum):\n    L = 'left'")
     cell = lab.run("%%mlrun f --param 'o:Opt={\"lr\": 0.5}' --param 'p:P={}' --param s:Side=left --param when:datetime=2026-01-02 --param at:path=a/b --returns x\nx = [o.lr, p.a, s.name, when.year, at.name]")
