@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
+from mlrun_jupyter.errors import MLRunInvalidArgumentError, MLRunNotFoundError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
@@ -286,7 +286,12 @@ class FunctionObject:
             text = encode(self.record)
         else:
             text = to_yaml(self.record)
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise MLRunInvalidArgumentError(
+                f"{path} cannot be written", why=error.strerror or str(error), next_step="name a file in a folder that exists and may be written"
+            ) from error
         return path
 
     def notebook(self) -> Any:

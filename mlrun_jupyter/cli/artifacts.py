@@ -6,7 +6,15 @@ import json
 
 import click
 
-from mlrun_jupyter.cli.common import Listing, as_json_option, cli, current_project, project_option, show
+from mlrun_jupyter.cli.common import (
+    Listing,
+    Names,
+    as_json_option,
+    cli,
+    current_project,
+    project_option,
+    show,
+)
 
 
 @cli.group(cls=Listing)
@@ -30,7 +38,7 @@ def artifacts_list(name: str = "", kind: str = "", tag: str = "", limit: int = 5
 
 
 @artifacts.command("show")
-@click.argument("uri")
+@click.argument("uri", shell_complete=Names.artifacts)
 @project_option
 @as_json_option
 def artifacts_show(uri: str, project: str | None, as_json: bool) -> None:

@@ -186,7 +186,7 @@ def _executed(node: ast.expr, names: _Within) -> ast.AST | None:
     if isinstance(node, ast.Constant) and node.value is None:
         return None
     full = qualified(node, names.qualify)
-    return None if full in CALLS or full.split(".")[:1] == ["builtins"] and full.split(".")[1] in BUILTINS else node
+    return None if full in CALLS or (full.split(".")[:1] == ["builtins"] and full.split(".")[1] in BUILTINS) else node
 
 
 def _first(nodes: list[ast.expr], names: _Within) -> ast.AST | None:
@@ -259,13 +259,13 @@ def _compare(first: Any, second: Any, *, unsure: bool) -> bool:
         if isinstance(first, dict):
             pairs = zip(first.items(), second.items(), strict=True)
             return len(first) == len(second) and all(_compare(a, b, unsure=unsure) and _compare(c, d, unsure=unsure) for (a, c), (b, d) in pairs)
-        if unsure and type(first).__eq__ is object.__eq__:
+        if unsure and getattr(type(first), "__eq__", None) is getattr(object, "__eq__", None):
             return True
         if unsure and type(first).__name__ in ("SimpleNamespace", "deque"):
             parts = (vars(first), vars(second)) if hasattr(first, "__dict__") else (list(first), list(second))
             return _compare(*parts, unsure=True)
         if type(first).__name__ == "ndarray":
-            return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
+            return bool(first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes())
         equal = first == second
         return bool(equal.all() if hasattr(equal, "all") else equal) or bool(first != first and second != second)
     except Exception:

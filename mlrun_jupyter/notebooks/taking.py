@@ -48,10 +48,10 @@ class Taking:
         known = self._seen.get(name)
         if known is not None and known <= skip:
             return
-        if name in self._provided and (name != "context" or (hidden := judgement.hidden_context(self)) is None):
-            return
         if name in self._provided:
-            self.problems[name] = hidden
+            hidden = judgement.hidden_context(self) if name == "context" else None
+            if hidden is not None:
+                self.problems[name] = hidden
             return
         self._seen[name] = skip if known is None else known & skip
         binding = self.final(name)

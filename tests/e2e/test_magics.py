@@ -85,6 +85,25 @@ def test_messages_and_origins_name_the_cell_by_the_number_that_the_notebook_show
     assert lab.value("__import__('mlrun_jupyter').get_current_project().get_function('whole').record.origin.cell") == number + 1
 
 
+def test_an_unknown_type_of_a_parameter_is_named_as_such(lab: LiveNotebook) -> None:
+    refused = lab.run("%%mlrun train --param n:flot=1\ny = n")
+    assert refused.error and refused.error["ename"] == "DefinitionError", refused.text
+    assert "'n' has the unknown type 'flot'" in refused.text and "did you mean float?" in refused.text
+
+
+def test_a_magic_that_a_run_does_not_have_is_the_cause(lab: LiveNotebook) -> None:
+    failed = lab.run("%%mlrun train\n%nosuchmagic 1")
+    assert "cause: UsageError: a magic is unknown" in failed.text and "%nosuchmagic" in failed.text, failed.text
+
+
+def test_seeds_and_options_of_earlier_cells_hold_in_the_run(lab: LiveNotebook) -> None:
+    lab.run("import numpy as np\nimport pandas as pd\nnp.random.seed(7)\npd.set_option('display.precision', 2)")
+    made = lab.run("%%mlrun draw --returns drawn,shown\ndrawn = float(np.random.rand())\nshown = pd.Series([1.23456]).to_string()")
+    assert made.error is None, made.text
+    assert lab.value("drawn") == lab.value("float(np.random.RandomState(7).rand())")
+    assert "1.23" in lab.value("shown") and "1.234" not in lab.value("shown")
+
+
 def test_cells_from_before_the_extension_count_once(home: Path, workdir: Path) -> None:
     made = LiveNotebook(workdir, {**os.environ})
     try:

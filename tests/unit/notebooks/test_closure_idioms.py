@@ -75,6 +75,11 @@ REFUSED = [
     refuses("functions in a namespace that was changed", "import types\nns = types.SimpleNamespace(get=lambda: 1)", "vars(ns).update(n=2)", body="result = ns.n", ns="rebound"),
 ]  # fmt: skip
 
+MAGICS = [
+    ("a timed assignment in the body", "K = 3", "%time x = K + 1\nresult = x", "K"),
+    ("a timed constant before", "%time K = 3", "result = K", "K"),
+]
+
 PREPARED = [
     ("a seed", "import random\nSEED = 7\nrandom.seed(SEED)", "result = random.random()", ["random.seed(SEED)"]),
     ("a seed that a library draws from", "import numpy as np\nimport pandas as pd\nnp.random.seed(0)", "result = pd.Series(range(99)).sample(3).tolist()", ["np.random.seed(0)"]),
@@ -110,3 +115,13 @@ def test_what_prepares_a_library_comes_along(name: str, cell: str, body: str, se
     assert [piece.source for piece in closure.pieces if piece.kind == "setting"] == settings
     notebook.run(body)
     assert elsewhere(closure, body, "result") == notebook.value("result")
+
+
+@pytest.mark.parametrize(("name", "cell", "body", "names"), MAGICS, ids=[one[0] for one in MAGICS])
+def test_a_timed_statement_is_a_statement(name: str, cell: str, body: str, names: str) -> None:
+    from mlrun_jupyter.notebooks.cells import Cell
+    from mlrun_jupyter.notebooks.closure import analyse
+
+    closure = analyse(body, cells=[Cell(1, cell)])
+    assert not closure.problems, [str(problem) for problem in closure.problems]
+    assert " ".join(name for piece in closure.pieces for name in piece.names) == names
