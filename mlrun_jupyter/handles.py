@@ -17,6 +17,7 @@ from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.context import numeric
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
@@ -88,7 +89,7 @@ class RunObject:
     def outputs(self) -> dict[str, Any]:
         """Results by value, artifacts as URIs."""
         run = self.refresh()
-        return {**run.artifact_uris, **run.results}
+        return {**run.artifact_uris, **numeric(run.results)}
 
     def output(self, key: str) -> Any:
         """One output: a result's value or an artifact's URI.
@@ -115,7 +116,7 @@ class RunObject:
         """The output as an object: a result's value, or what was stored as an artifact, restored."""
         run = self.refresh()
         if key in run.results:
-            return run.results[key]
+            return numeric(run.results[key])
         return self._session.values.load(self.artifact(key), "")
 
     def metrics(self, key: str = "") -> list[Metric]:

@@ -21,6 +21,7 @@ from mlrun_jupyter.model.names import check_tag
 from mlrun_jupyter.notebooks.define import define_cell
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
 from mlrun_jupyter.runs import supervise
+from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
 from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, typed
@@ -175,7 +176,7 @@ class MlrunMagics(Magics):
         if not name.isidentifier():
             return
         if name in record.results:
-            self.shell.user_ns[name] = record.results[name]
+            self.shell.user_ns[name] = numeric(record.results[name])
             self._produced.pop(name, None)
             return
         item = run.artifact(name)

@@ -104,6 +104,14 @@ def test_seeds_and_options_of_earlier_cells_hold_in_the_run(lab: LiveNotebook) -
     assert "1.23" in lab.value("shown") and "1.234" not in lab.value("shown")
 
 
+def test_numbers_that_are_none_come_back_as_numbers(lab: LiveNotebook) -> None:
+    made = lab.run("%%mlrun odd --returns score,parts\nscore = float('nan')\nparts = {'up': [float('inf')], 'text': 'x'}")
+    assert made.error is None, made.text
+    assert lab.value("score != score and parts == {'up': [float('inf')], 'text': 'x'}")
+    lab.run("import mlrun_jupyter as mlrun\nrun = mlrun.get_current_project().list_runs(name='odd')[0]")
+    assert lab.value("run.output('score') != run.output('score') and run.outputs['parts']['up'] == [float('inf')]")
+
+
 def test_cells_from_before_the_extension_count_once(home: Path, workdir: Path) -> None:
     made = LiveNotebook(workdir, {**os.environ})
     try:
