@@ -12,6 +12,7 @@ import msgspec
 from mlrun_jupyter import reports
 from mlrun_jupyter.errors import (
     EnvironmentMismatchError,
+    MLRunInvalidArgumentError,
     MLRunNotFoundError,
     MLRunPreconditionFailedError,
     RunFailedError,
@@ -25,6 +26,7 @@ from mlrun_jupyter.model.sweep import HyperParamOptions
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
 from mlrun_jupyter.runs.comparison import Comparison
+from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.iterations import Iterations
 from mlrun_jupyter.runs.submit import preflight
 
@@ -98,7 +100,7 @@ class RunObject:
     def outputs(self) -> dict[str, Any]:
         """Results by value, artifacts as URIs."""
         run = self.refresh()
-        return {**run.artifact_uris, **run.results}
+        return {**run.artifact_uris, **numeric(run.results)}
 
     def output(self, key: str) -> Any:
         """One output: a result's value or an artifact's URI.
@@ -125,7 +127,7 @@ class RunObject:
         """The output as an object: a result's value, or what was stored as an artifact, restored."""
         run = self.refresh()
         if key in run.results:
-            return run.results[key]
+            return numeric(run.results[key])
         return self._session.values.load(self.artifact(key), "")
 
     def metrics(self, key: str = "") -> list[Metric]:
@@ -333,7 +335,12 @@ class FunctionObject:
             text = encode(self.record)
         else:
             text = to_yaml(self.record)
-        path.write_text(text, encoding="utf-8")
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise MLRunInvalidArgumentError(
+                f"{path} cannot be written", why=error.strerror or str(error), next_step="name a file in a folder that exists and may be written"
+            ) from error
         return path
 
     def notebook(self) -> Any:

@@ -353,7 +353,8 @@ class Project:
         return to_yaml(self.document)
 
     def __repr__(self) -> str:
-        return f"project {self.name}: {len(self.get_function_names())} functions, context {self.context}"
+        count = len(self.get_function_names())
+        return f"project {self.name}: {count or 'no'} function{'' if count == 1 else 's'}, context {self.context}"
 
 
 class _ProjectContext(Context):

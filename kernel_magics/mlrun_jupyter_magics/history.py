@@ -14,7 +14,13 @@ class History:
         self.shell = shell
         earlier = list(shell.history_manager.input_hist_raw)[1:] if shell.history_manager else []
         # the cell that loads the extension is the last of these, and ends after us
-        self._cells = [Cell(number, source) for number, source in enumerate(earlier, 1) if number < shell.execution_count]
+        self._cells = [Cell(number, source) for number, source in enumerate(earlier, 1) if number < self.current]
+
+    @property
+    def current(self) -> int:
+        """The number of the cell that runs now. The shell's own count is already that of the next one, in newer versions of IPython."""
+        manager = self.shell.history_manager
+        return len(manager.input_hist_raw) - 1 if manager else int(self.shell.execution_count)
 
     def after_cell(self, result: Any) -> None:
         """IPython's ``post_run_cell`` event."""

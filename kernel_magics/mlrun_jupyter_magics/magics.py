@@ -24,6 +24,7 @@ from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.notebooks.define import define_cell
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
 from mlrun_jupyter.runs import supervise
+from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
@@ -34,7 +35,7 @@ USAGE = """%mlrun project NAME                  choose (or create) the project
 %%mlrun NAME --param … --returns …   define a function from the cell, and run it
 %mlrun run NAME[:tag|@hash] x=1 …    run it again with other parameters
 %mlrun run NAME --hyper x=1,2,3 …    … with many of them: a sweep
-%mlrun runs | functions | artifacts  what there is
+%mlrun runs | functions              what there is; also artifacts, models
 %mlrun show UID                      a run
 %mlrun logs UID                      what it printed
 %mlrun abort UID                     end it
@@ -109,8 +110,8 @@ class MlrunMagics(Magics):
             options.name, body, project=project.name, cells=self.history.cells(),
             put_blob=lambda data: blobs.put(session.home, data), folder=folder, parameters=options.param, docs=docs,
             inputs=options.input, returns=options.returns, captured=self._capture(options.capture, project),
-            produced=produced, values=self.shell.user_ns, cell=self.shell.execution_count,
-            origin=Origin(notebook=self._notebook(), cell=self.shell.execution_count, commit=git_commit(folder)), **fields,
+            produced=produced, values=self.shell.user_ns, cell=self.history.current,
+            origin=Origin(notebook=self._notebook(), cell=self.history.current, commit=git_commit(folder)), **fields,
         )  # fmt: skip
         before = session.store.put_function(record, [tag for tag in ("latest", options.tag) if tag])
         self._say_moved(record, before.get("latest", ""))
@@ -203,7 +204,7 @@ class MlrunMagics(Magics):
         if not name.isidentifier():
             return
         if name in record.results:
-            self.shell.user_ns[name] = record.results[name]
+            self.shell.user_ns[name] = numeric(record.results[name])
             self._produced.pop(name, None)
             return
         item = run.artifact(name)

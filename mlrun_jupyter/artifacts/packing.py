@@ -104,9 +104,16 @@ def _default(value: Any) -> str:
     return "result" if hasattr(type(value), "__dataclass_fields__") or hasattr(type(value), "__members__") else ""
 
 
+def _a(value: Any) -> str:
+    """Its type with an article: ``an object``, ``a networkx.Graph``."""
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    return f"an {name}" if name[0].lower() in "aeio" else f"a {name}"
+
+
 def _refused(key: str, value: Any, why: str) -> UnpackableError:
     return UnpackableError(
-        f"{key!r} is a {type(value).__module__}.{type(value).__qualname__}, which cannot be stored",
+        f"{key!r} is {_a(value)}, which cannot be stored",
         why=why,
         next_step=f"make it a table, array, dict, text or figure; or declare {key}:object to store a pickle, which only "
         "loads where its digest is trusted",

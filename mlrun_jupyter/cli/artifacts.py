@@ -8,6 +8,7 @@ import click
 
 from mlrun_jupyter.cli.common import (
     Listing,
+    Names,
     as_json_option,
     cli,
     current_project,
@@ -43,7 +44,7 @@ def artifacts_list(
 
 
 @artifacts.command("show")
-@click.argument("uri")
+@click.argument("uri", shell_complete=Names.artifacts)
 @project_option
 @as_json_option
 def artifacts_show(uri: str, project: str | None, as_json: bool) -> None:

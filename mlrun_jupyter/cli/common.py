@@ -11,6 +11,24 @@ import click
 from mlrun_jupyter.errors import MLRunError, NameInvalidError
 
 
+def _function_of(ctx: click.Context) -> str:
+    """The function that the line names; click does not read arguments when the option before the cursor lacks its value."""
+    import os
+
+    if ctx.params.get("function"):
+        return str(ctx.params["function"])
+    words = iter(os.environ.get("COMP_WORDS", "").split())
+    for word in words:
+        if word == ctx.info_name:
+            break
+    for word in words:
+        if not word.startswith("-"):
+            return word
+        if word not in ("-b", "--background", "--json"):
+            next(words, "")
+    return ""
+
+
 class Names:
     """Completion of names from the store; silent when there is none."""
 
@@ -18,6 +36,31 @@ class Names:
     def functions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
         try:
             return [name for name in current_project(None).get_function_names() if name.startswith(incomplete)]
+        except MLRunError:
+            return []
+
+    @staticmethod
+    def parameters(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            found = current_project(ctx.params.get("project")).get_function(_function_of(ctx))
+            return [f"{one.name}=" for one in found.record.parameters if one.name.startswith(incomplete)]
+        except MLRunError:
+            return []
+
+    @staticmethod
+    def inputs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            found = current_project(ctx.params.get("project")).get_function(_function_of(ctx))
+            return [f"{one.name}=" for one in found.record.inputs if one.name.startswith(incomplete)]
+        except MLRunError:
+            return []
+
+    @staticmethod
+    def artifacts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            rows = current_project(ctx.params.get("project")).list_artifacts(limit=50).rows
+            # a shell splits words at colons, so keys complete, and not URIs
+            return sorted({key for artifact, _ in rows if (key := artifact.db_key or artifact.key).startswith(incomplete)})
         except MLRunError:
             return []
 
@@ -42,7 +85,9 @@ class Listing(click.Group):
     """A group whose command ``list`` need not be written: ``mlrun-jupyter runs --json``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        implied = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        # while a shell completes the line, the command may be the very word that is being typed
+        if implied and not ctx.resilient_parsing:
             args = ["list", *args]
         return super().parse_args(ctx, args)
 
@@ -93,7 +138,7 @@ def pairs(words: tuple[str, ...], what: str) -> dict[str, str]:
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or not name:
-            raise NameInvalidError(f"{word!r} is no {what}", next_step=f"write it as name=value: -{what[0]} {word}=…")
+            raise NameInvalidError(f"{word!r} is no {'parameter' if what == 'param' else what}", next_step=f"write it as name=value: -{what[0]} {word}=…")
         found[name] = value
     return found
 

@@ -61,6 +61,7 @@ def play(folder: Path, rows: int) -> None:
 
 def _execute(source: Path, target: Path, rows: int) -> None:
     import papermill
+    from jupyter_core.utils import run_sync
     from papermill.exceptions import PapermillExecutionError
 
     from mlrun_jupyter.notebooks.execution import kernel_manager
@@ -68,10 +69,15 @@ def _execute(source: Path, target: Path, rows: int) -> None:
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     try:
         with tempfile.TemporaryDirectory(prefix="mlrun-demo-") as scratch:
-            papermill.execute_notebook(
-                str(source), str(target), parameters={"ROWS": rows}, kernel_name="python3", language="python",
-                cwd=str(target.parent), progress_bar=sys.stderr.isatty(), km=kernel_manager(command, {}, Path(scratch))[0],
-            )  # fmt: skip
+            manager, _ = kernel_manager(command, {}, Path(scratch))
+            try:
+                papermill.execute_notebook(
+                    str(source), str(target), parameters={"ROWS": rows}, kernel_name="python3", language="python",
+                    cwd=str(target.parent), progress_bar=sys.stderr.isatty(), km=manager,
+                )  # fmt: skip
+            finally:
+                # nbclient leaves a kernel alone that somebody else's manager started
+                run_sync(manager.shutdown_kernel)(now=True)
     except PapermillExecutionError as error:
         raise RunFailedError(
             f"the quick start failed in cell {error.exec_count}", why=f"{error.ename}: {error.evalue}", next_step=f"look at {target}"

@@ -19,16 +19,23 @@ from mlrun_jupyter.cli.common import (
 @cli.command()
 @click.argument("project", required=False)
 @click.option("--description", default="")
-def init(project: str | None, description: str) -> None:
+@as_json_option
+def init(project: str | None, description: str, as_json: bool) -> None:
     """Create the store and, in this folder, PROJECT with its project.yaml."""
     from mlrun_jupyter.project import get_or_create_project, session
 
     active = session()
     active.store.list_projects()
-    click.echo(f"store: {active.settings.store_url}")
+    document = {"store": active.settings.store_url}
     if project:
         made = get_or_create_project(project, description=description)
-        click.echo(f"project {made.name}: {made.save()}")
+        document |= {"project": made.name, "file": str(made.save())}
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    click.echo(f"store: {document['store']}")
+    if project:
+        click.echo(f"project {document['project']}: {document['file']}")
 
 
 @cli.group(cls=Listing)
@@ -47,14 +54,14 @@ def project_list(as_json: bool) -> None:
 
 
 @project.command("show")
-@click.argument("name", shell_complete=Names.projects)
+@click.argument("name", required=False, shell_complete=Names.projects)
 @as_json_option
-def project_show(name: str, as_json: bool) -> None:
-    """A project's document."""
+def project_show(name: str | None, as_json: bool) -> None:
+    """A project's document; without a name, that of the current one."""
     import msgspec
 
     found = current_project(name)
-    click.echo(json.dumps(msgspec.to_builtins(found.document), indent=2) if as_json else found.to_yaml())
+    click.echo(json.dumps(msgspec.to_builtins(found.document), indent=2) if as_json else found.to_yaml().rstrip("\n"))
 
 
 @project.command("set-secret")

@@ -22,8 +22,8 @@ from mlrun_jupyter.cli.common import (
 
 @cli.command()
 @click.argument("function", shell_complete=Names.functions)
-@click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE")
-@click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=PATH|URI")
+@click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", shell_complete=Names.parameters)
+@click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=PATH|URI", shell_complete=Names.inputs)
 @click.option("--label", "-l", "labels", multiple=True, metavar="KEY=VALUE")
 @click.option("--handler", default="")
 @click.option("--name", default="", help="Name of the run.")

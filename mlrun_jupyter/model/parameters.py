@@ -288,7 +288,7 @@ def plain(value: Any, _depth: int = 0) -> Any:
     if hasattr(value, "value") and hasattr(type(value), "__members__"):
         return plain(value.value, _depth + 1)
     raise ParameterError(
-        f"a {type(value).__name__} cannot be a parameter",
+        f"a value of type {type(value).__name__} cannot be a parameter",
         why="parameters are numbers, texts, bools, lists, dicts, paths, times or dataclass-like objects",
         next_step="pass data as an input: store it as a file or artifact and give its path or URI",
     )

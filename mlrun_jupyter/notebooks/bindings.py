@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from mlrun_jupyter.notebooks import scope
+from mlrun_jupyter.notebooks import preparing, scope
 from mlrun_jupyter.notebooks.cells import CODE, Cell, Prepared, magic, prepare
 
 Place: TypeAlias = tuple[int, int]
@@ -71,7 +71,8 @@ class History:
     failed: dict[str, list[Binding]] = field(default_factory=dict)
     stars: list[Binding] = field(default_factory=list)
     futures: list[Binding] = field(default_factory=list)
-    extensions: list[Binding] = field(default_factory=list)
+    preparing: list[Binding] = field(default_factory=list)
+    registered: dict[str, list[Binding]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     links: dict[str, list[Link]] = field(default_factory=dict)
     loads: dict[str, set[tuple[str, bool]]] = field(default_factory=dict)
@@ -103,8 +104,15 @@ def history(cells: Sequence[Cell]) -> History:
         except (SyntaxError, ValueError, RecursionError):
             continue
         for number, node in enumerate(prepared.tree.body):
+            if _for_type_checkers(node):
+                continue
             _statement(found, node, (index, number), cell, prepared, local=name in ("timeit", "memit", "mprun"))
     return found
+
+
+def _for_type_checkers(node: ast.stmt) -> bool:
+    """``if TYPE_CHECKING:``, which is never executed."""
+    return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING")
 
 
 def _statement(found: History, node: ast.stmt, place: Place, cell: Cell, prepared: Prepared, *, local: bool) -> None:
@@ -147,8 +155,11 @@ def _statement(found: History, node: ast.stmt, place: Place, cell: Cell, prepare
             found.bindings.setdefault(binding.name, []).append(binding)
         else:
             found.failed.setdefault(binding.name, []).append(binding)
-    if cell.ok and isinstance(node, ast.Expr) and "run_line_magic('load_ext'" in ast.unparse(node):
-        found.extensions.append(Binding("", "magic", place, cell, node, prepared))
+    library = preparing.prepares(node)
+    if cell.ok and (library or preparing.backend(node)):
+        found.preparing.append(Binding(library, "setting", place, cell, node, prepared))
+    if cell.ok and library and isinstance(node, ast.FunctionDef):
+        found.registered.setdefault(library, []).append(Binding(node.name, "def", place, cell, node, prepared))
 
 
 def _bindings(node: ast.stmt, events: list[scope.Event], place: Place, cell: Cell, prepared: Prepared) -> Iterator[Binding]:

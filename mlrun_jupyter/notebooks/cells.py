@@ -9,6 +9,7 @@ from functools import lru_cache
 
 CODE = frozenset({"time", "timeit", "capture", "prun", "memit", "mprun"})
 _HEAD = re.compile(r"%%(?P<name>[^\s(]+)[ \t]*(?P<rest>.*)")
+_TIMED = re.compile(r"^(?P<indent>[ \t]*)%time[ \t]+(?P<statement>[^-\s].*)$")
 _TARGET = re.compile(r"(?:--no-(?:stdout|stderr|display)\s+)*(?P<name>[^\W\d]\w*)\s*$")
 
 
@@ -73,7 +74,8 @@ def prepare(source: str) -> Prepared:
         skipped += 1
     rest = lines[skipped:]
     clean = _clean(rest)
-    changed = _transform(clean)
+    # `%time x = f()` binds x in the notebook, as the statement alone does
+    changed = _transform([_TIMED.sub(r"\g<indent>\g<statement>", line) for line in clean])
     start = [""] * skipped
     if first:
         start[0] = first.removeprefix("; ")

@@ -117,14 +117,18 @@ def _closure(
 ) -> Closure:  # fmt: skip
     from mlrun_jupyter.notebooks.taking import Taking
 
-    flow = Flow().run(tree)
+    taking = Taking(cells, frozenset(declared) | PROVIDED, frozenset(produced), values)
+    unevaluated = bool(taking.history.futures) or any(isinstance(one, ast.ImportFrom) and one.module == "__future__" for one in tree.body)
+    flow = Flow(hints=not unevaluated).run(tree)
     problems: list[Problem] = []
-    taking = Taking(cells, flow, frozenset(declared) | PROVIDED, frozenset(produced), values, body_cell)
     star = "*" in flow.bound
+    # whoever defines a `display` of his own means that one
+    provided = PROVIDED - (set(taking.history.bindings) - {"context"})
+    taking.provide(frozenset(declared) | provided)
     for free in flow.free.values():
         line = free.line + first_line - 1
         known = taking.history.bindings.get(free.name)
-        if free.name in declared or free.name in PROVIDED:
+        if free.name in declared or (free.name in provided and free.name != "context"):
             continue
         if HISTORY.fullmatch(free.name) and not known and free.name not in produced:
             if not free.soft:
@@ -142,6 +146,7 @@ def _closure(
                         f"did you mean `{near[0]}`?" if near else f"assign `{name}` in the cell, or take it out of --returns",
                         "returns")
             )  # fmt: skip
+    taking.prepare(tree)
     problems += taking.problems.values()
     problems.sort(key=lambda one: (one.cell, one.line, one.name))
     return Closure(tuple(taking.pieces()), taking.packages(tree), tuple(sorted(taking.outputs)), tuple(problems))

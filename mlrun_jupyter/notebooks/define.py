@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def define_cell(
     # a declared input without a default takes what the notebook holds under its name, if a run made that
     waiting = {i.name: produced[i.name] for i in given if i.required and i.name in produced}
     produced = {key: uri for key, uri in produced.items() if key not in known}
+    _types_known(declared, cells, values or {})
     closure = require(
         analyse(
             _with_types(body, declared), cells=cells, declared=known, produced=list(produced), values=values, body_cell=cell,
@@ -112,6 +114,19 @@ def _with_types(body: str, declared: Sequence[Parameter]) -> str:
     """The body with the classes of its parameters mentioned behind it, so that they are taken along."""
     kinds = [p.type for p in declared if p.type and p.type not in BASIC]
     return "\n".join([body.rstrip("\n"), *kinds]) if kinds else body
+
+
+def _types_known(declared: Sequence[Parameter], cells: Sequence[Cell], values: Mapping[str, object]) -> None:
+    """:raises DefinitionError: for a type that is neither one of ours nor mentioned anywhere in the notebook."""
+    for parameter in declared:
+        head = parameter.type.partition(".")[0]
+        if head and parameter.type not in BASIC and head not in values and not any(head in cell.source for cell in cells):
+            near = difflib.get_close_matches(head, BASIC, 1)
+            raise DefinitionError(
+                f"parameter {parameter.name!r} has the unknown type {parameter.type!r}",
+                why=f"types are {', '.join(BASIC)}, or a class that the notebook defines or imports",
+                next_step=f"did you mean {near[0]}?" if near else "use one of these, or define the class in a cell before",
+            )
 
 
 def _distinct(label: str, declared: Sequence[Parameter], given: Sequence[Input]) -> None:

@@ -78,6 +78,8 @@ def problem(taking: Taking, name: str, binding: Binding) -> Problem | None:
             return found
     if known and binding.kind in ("def", "class") and not callable(live[name]) and not isinstance(live[name], property):
         return say(f"it is {_a(live[name])} now, changed by other code since", f"execute the cell that defines `{name}` again", "rebound")
+    if binding.kind == "def" and known and _has_shared_default(binding.node) and _used_default(live[name]):
+        return say("a call changed one of its defaults, which calls share", "use None as the default, and make the list or dict in the body", "mutated")
     change = next(changes(taking, name, binding), None)
     if change is not None:
         kind, reason = ("rebound", "a function that assigns it as a global may have been called") if change.how == "global" else (
@@ -101,10 +103,11 @@ def _as_written(taking: Taking, name: str, binding: Binding) -> bool:
 def _constant(taking: Taking, name: str, binding: Binding, value: ast.expr) -> Problem | None:
     live = taking.live
     known = name in live
-    if any(event.name == name and not event.lazy and event.what == "read" for event in scope.scan(value)):
+    together = set(scope.binds(binding.node)) | {name}
+    if any(event.name in together and not event.lazy and event.what == "read" for event in scope.scan(value)):
         return Problem(name, binding.cell.number, binding.line, "it is computed from its own earlier value",
                        _bring(name, live.get(name), simple=True), "mutated")  # fmt: skip
-    refused = constants.refuse(value, taking.qualify)
+    refused = constants.refuse(value, taking)
     if refused is not None:
         text = f"{_a(live[name])} in memory" if known else "a value in memory"
         called = ".".join(constants.dotted(refused.func)) if isinstance(refused, ast.Call) else ""
@@ -114,11 +117,63 @@ def _constant(taking: Taking, name: str, binding: Binding, value: ast.expr) -> P
             return Problem(name, binding.cell.number, binding.line, f"it is {text}{made}, which cannot leave this process",
                            "open it inside the cell", "value")  # fmt: skip
         return Problem(name, binding.cell.number, binding.line, f"it is {text}{made}", _bring(name, live.get(name)), "value")
+    if not known:
+        return None
     plain, written = constants.literal(value)
-    if known and plain and not constants.same(written, live[name]):
+    if not plain and _heavy(live[name]):
+        return Problem(name, binding.cell.number, binding.line, f"it is {_a(live[name])} too large to be compared with its definition",
+                       f"define `{name}` inside the cell, or {_bring(name, live[name])}", "value")  # fmt: skip
+    evaluated, now = (True, written) if plain else constants.computed(value, live)
+    if evaluated and not (constants.same if plain else constants.alike)(now, live[name]):
         return Problem(name, binding.cell.number, binding.line, "its value was changed since by other code",
                        f"execute the cell that defines `{name}` again, or {_bring(name, live[name], simple=True)}", "rebound")  # fmt: skip
     return None
+
+
+def _heavy(value: object) -> bool:
+    size = getattr(value, "nbytes", 0)
+    return isinstance(size, int) and size > 10_000_000
+
+
+def _has_shared_default(node: ast.stmt) -> bool:
+    """Whether a default is written as an empty container; what is in it now came by calls."""
+    given = node.args if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else None
+    empty = {"[]", "{}", "list()", "dict()", "set()"}
+    return given is not None and any(one is not None and ast.unparse(one) in empty for one in [*given.defaults, *given.kw_defaults])
+
+
+def _used_default(live: object) -> bool:
+    """Whether a default that calls share (``acc=[]``) is no longer as it was written."""
+    import inspect
+
+    function = inspect.unwrap(live) if callable(live) else live
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    shared = [*(getattr(function, "__defaults__", None) or ()), *(getattr(function, "__kwdefaults__", None) or {}).values()]
+    return any(isinstance(one, list | dict | set) and one for one in shared)
+
+
+def hidden_context(taking: Taking) -> Problem | None:
+    """For ``context``, which is the run's: whether the notebook has something else under this name."""
+    binding = taking.final("context")
+    if binding is None or binding.kind == "deleted" or (taking.watched and "context" not in taking.live):
+        return None
+    live = taking.live.get("context")
+    if type(live).__module__.partition(".")[0] == "mlrun_jupyter":
+        return None
+    return Problem(
+        "context", binding.cell.number, binding.line, "in a run `context` is the run's context, which would hide this one",
+        "give the notebook's own another name, or `del context` if the run's is meant", "rebound",
+    )  # fmt: skip
+
+
+def patched(binding: Binding, target: str) -> Problem:
+    """For a part of a library that was replaced by a value that cannot be taken along."""
+    return Problem(
+        binding.name, binding.cell.number, binding.line, f"`{target}` is replaced there by a value in memory",
+        "replace it inside the cell", "mutated",
+    )  # fmt: skip
 
 
 def changes(taking: Taking, name: str, binding: Binding) -> Iterator[Change]:
@@ -176,7 +231,7 @@ def _kind(value: object) -> str:
 
 def _a(value: object) -> str:
     kind = _kind(value)
-    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
+    return f"an {kind}" if kind[0].lower() in "aeio" else f"a {kind}"
 
 
 def _is_opened(value: object) -> bool:
@@ -187,6 +242,10 @@ def _bring(name: str, value: object, *, simple: bool = False) -> str:
     """How to give a value to the function instead."""
     if isinstance(value, _SIMPLE) and len(str(value)) <= 200:
         return f"give it as a parameter: --param {name}={str(value)!r}" if isinstance(value, str) else f"give it as a parameter: --param {name}={value}"
+    if type(value).__name__ in ("module", "function", "type", "builtin_function_or_method") or (callable(value) and isinstance(value, type)):
+        return "bring that about inside the cell"
+    if type(value).__module__ == "__main__":
+        return f"make it inside the cell: {name} = {type(value).__name__}(…)"
     if simple and value is None:
         return f"give it as a parameter: --param {name}=…"
     return f"give it as an input: --input {name}=PATH, or --capture {name} to store its value as an artifact"

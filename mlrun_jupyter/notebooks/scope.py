@@ -14,6 +14,7 @@ MUTATORS = frozenset(
 _CHANGERS = frozenset({"setattr", "delattr", "shuffle", "heappush", "heappop", "heapify", "heapreplace", "heappushpop", "insort"})
 _FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _ComprehensionNode: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_MENTIONED = re.compile(r"@([^\W\d]\w*)")
 _INTERPOLATION = re.compile(r"\{([^{}]+)\}|\$([^\W\d]\w*)")
 
 
@@ -24,6 +25,7 @@ class Event:
     :param what: ``read``, ``bind``, ``maybe`` (bound, perhaps), ``unbind``, ``change``.
     :param lazy: it happens when a function is called, not when the statement is executed.
     :param soft: only if there is such a name.
+    :param hint: in an annotation, which `from __future__ import annotations` leaves unevaluated.
     :param how: for a change: ``item``, ``attribute``, ``method``, ``call``.
     :param deep: for a change: something within the object and not the object itself.
     """
@@ -33,6 +35,7 @@ class Event:
     line: int
     lazy: bool = False
     soft: bool = False
+    hint: bool = False
     how: str = ""
     deep: bool = False
 
@@ -100,6 +103,32 @@ def interpolated(node: ast.Call) -> Iterator[str]:
             except SyntaxError:
                 continue
             yield from (inner.id for inner in ast.walk(tree) if isinstance(inner, ast.Name))
+
+
+def mentioned(node: ast.Call) -> Iterator[str]:
+    """The names in text that is evaluated: ``df.query("x > @limit")``, ``eval("limit + 1")``."""
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if called == "get" and isinstance(node.func, ast.Attribute) and _namespace(node.func.value) and node.args:
+        if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+            yield node.args[0].value
+        return
+    if called not in ("query", "eval", "exec") or not node.args:
+        return
+    given = node.args[0]
+    parts = given.values if isinstance(given, ast.JoinedStr) else [given]
+    text = "".join(part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else " " for part in parts)
+    if isinstance(node.func, ast.Attribute):
+        yield from _MENTIONED.findall(text)
+        return
+    try:
+        tree = ast.parse(text.strip())
+    except (SyntaxError, ValueError):
+        return
+    yield from (event.name for event in scan(tree) if event.what == "read")
+
+
+def _namespace(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and not node.args and getattr(node.func, "id", "") in ("globals", "locals", "vars")
 
 
 class _Locals(ast.NodeVisitor):
@@ -177,6 +206,7 @@ class _Scanner(ast.NodeVisitor):
         self._stack: list[_Scope] = []
         self._lazy = 0
         self._maybe = 0
+        self._hint = False
 
     def _is_global(self, name: str) -> bool:
         for position, scope in enumerate(reversed(self._stack)):
@@ -188,7 +218,7 @@ class _Scanner(ast.NodeVisitor):
 
     def _add(self, what: str, name: str, node: ast.AST, **more: Any) -> None:
         if name and self._is_global(name):
-            self.events.append(Event(what, name, getattr(node, "lineno", 0), lazy=self._lazy > 0, **more))
+            self.events.append(Event(what, name, getattr(node, "lineno", 0), lazy=self._lazy > 0, hint=self._hint, **more))
 
     def _store(self, name: str, node: ast.AST) -> None:
         if self._stack and name not in self._stack[-1].outer:
@@ -220,13 +250,15 @@ class _Scanner(ast.NodeVisitor):
         self.generic_visit(node)
         if not isinstance(node.ctx, ast.Load):
             self._change(node, "item", 1)
+        elif _namespace(node.value) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            self._add("read", node.slice.value, node, soft=True)
 
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if called in _CHANGERS and node.args:
             self._change(node.args[0], "attribute" if called.endswith("attr") else "method", 0)
-        for name in interpolated(node):
+        for name in [*interpolated(node), *mentioned(node)]:
             self._add("read", name, node, soft=True)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -247,9 +279,14 @@ class _Scanner(ast.NodeVisitor):
         if node.value is not None:
             self.visit(node.value)
         if not (self._stack and self._stack[-1].kind == "function"):
-            self.visit(node.annotation)
+            self._annotation(node.annotation)
         if node.value is not None or not isinstance(node.target, ast.Name):
             self.visit(node.target)
+
+    def _annotation(self, node: ast.expr) -> None:
+        before, self._hint = self._hint, True
+        self.visit(node)
+        self._hint = before
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         self.visit(node.value)
@@ -335,9 +372,9 @@ class _Scanner(ast.NodeVisitor):
         given = node.args
         for one in [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]:
             if one is not None and one.annotation is not None:
-                self.visit(one.annotation)
+                self._annotation(one.annotation)
         if node.returns is not None:
-            self.visit(node.returns)
+            self._annotation(node.returns)
         self._function(node)
         self._store(node.name, node)
 
@@ -390,7 +427,9 @@ class Flow:
     After :meth:`run`, ``free`` holds what the body needs and ``bound`` every name that it may bind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hints: bool = True) -> None:
+        """:param hints: whether annotations are evaluated."""
+        self._hints = hints
         self.free: dict[str, Free] = {}
         self.bound: set[str] = set()
         self.end: set[str] = set()
@@ -405,10 +444,11 @@ class Flow:
 
     def _need(self, event: Event, assigned: set[str]) -> None:
         known = self.free.get(event.name)
+        soft = event.soft or (event.hint and not self._hints)
         if known is None:
-            self.free[event.name] = Free(event.name, event.line, event.soft, frozenset(assigned))
+            self.free[event.name] = Free(event.name, event.line, soft, frozenset(assigned))
         else:
-            soft = known.soft and event.soft
+            soft = known.soft and soft
             self.free[event.name] = Free(event.name, known.line, soft, known.assigned & assigned)
 
     def _called(self, name: str, assigned: set[str]) -> None:

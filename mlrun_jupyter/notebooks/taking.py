@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlrun_jupyter.notebooks import constants, judgement, scope
+from mlrun_jupyter.notebooks import constants, judgement, preparing, scope
 from mlrun_jupyter.notebooks.bindings import Binding, Place, history
 from mlrun_jupyter.notebooks.cells import Cell
 from mlrun_jupyter.notebooks.closure import Piece, Problem, imports, is_builtin
@@ -19,23 +19,26 @@ class Taking:
     def __init__(
         self,
         cells: Sequence[Cell],
-        flow: scope.Flow,
         provided: frozenset[str],
         produced: frozenset[str],
         values: Mapping[str, object] | None,
-        body_cell: int,
     ) -> None:
         self.history = history(cells)
         self.problems: dict[str, Problem] = {}
         self.outputs: set[str] = set()
-        self._flow = flow
         self._provided = provided
         self._produced = produced
         self.watched = values is not None
         self.live: Mapping[str, object] = values if values is not None else {}
         self._taken: dict[Place, dict[str, Binding]] = {}
+        self._prepared: dict[Place, Binding] = {}
         self._seen: dict[str, frozenset[str]] = {}
         self._final: dict[str, Binding | None] = {}
+        self._fixing: set[str] = set()
+
+    def provide(self, names: frozenset[str]) -> None:
+        """Say which names the run has by itself."""
+        self._provided = names
 
     def need(self, name: str, cell: int, line: int, skip: frozenset[str], *, soft: bool = False) -> None:
         """Take the definition of a name along, and all that it needs, or note why not.
@@ -43,10 +46,17 @@ class Taking:
         :param skip: names that the body has bound itself by then, so that what is read later need not be taken.
         """
         known = self._seen.get(name)
-        if name in self._provided or (known is not None and known <= skip):
+        if known is not None and known <= skip:
+            return
+        if name in self._provided:
+            hidden = judgement.hidden_context(self) if name == "context" else None
+            if hidden is not None:
+                self.problems[name] = hidden
             return
         self._seen[name] = skip if known is None else known & skip
         binding = self.final(name)
+        if soft and self._only_hinted(binding):
+            return
         if self._is_output(name, binding):
             self.outputs.add(name)
         elif name in self.problems:
@@ -60,20 +70,60 @@ class Taking:
         else:
             self._take(name, binding, self._seen[name])
 
+    def _only_hinted(self, binding: Binding | None) -> bool:
+        """Whether a name that is perhaps read (an annotation that nobody evaluates) can as well be missing."""
+        return binding is not None and self.watched and binding.name not in self.live
+
     def _take(self, name: str, binding: Binding, skip: frozenset[str]) -> None:
         self._taken.setdefault(binding.place, {})[name] = binding
         for other in self._siblings(binding):
             self._taken.setdefault(other.place, {})[name] = other
-        for event in self._events(binding):
+        self._follow(name, binding, self._events(binding), skip)
+        if binding.kind == "def":
+            self._take_registered(name, binding)
+
+    def _follow(self, name: str, binding: Binding, events: list[scope.Event], skip: frozenset[str]) -> None:
+        """Take what a statement reads."""
+        for event in events:
             if event.what != "read":
                 continue
-            line = event.line
+            soft = event.soft or (event.hint and bool(self.history.futures))
             if event.lazy and (event.name in skip or event.name == name):
                 continue
-            if not event.lazy and (problem := judgement.outdated(self, name, binding, event)) is not None:
+            if not event.lazy and not soft and (problem := judgement.outdated(self, name, binding, event)) is not None:
                 self.problems[name] = problem
                 return
-            self.need(event.name, binding.cell.number, line, skip if event.lazy else frozenset(), soft=event.soft)
+            self.need(event.name, binding.cell.number, event.line, skip if event.lazy else frozenset(), soft=soft)
+
+    def _take_registered(self, name: str, binding: Binding) -> None:
+        """Take what was registered with a function: ``@show.register`` below ``@singledispatch def show``."""
+        latest = {ast.dump(one.node): one for one in self.history.registered.get(name, ()) if one.place > binding.place}
+        for one in latest.values():
+            self._taken.setdefault(one.place, {})[one.name] = one
+            self._follow(one.name, one, [event for event in self._events(one) if event.name != name], frozenset())
+
+    def prepare(self, body: ast.Module) -> None:
+        """Take the statements that prepare the libraries that are used; call it when all names are taken."""
+        for _ in range(2):
+            # what is taken may bring another library in
+            packages = self.packages(body)
+            for one in self.history.preparing:
+                if one.place not in self._prepared and preparing.wanted(one.node, self.qualify, packages):
+                    self._prepare(one)
+
+    def _prepare(self, one: Binding) -> None:
+        library = self.final(one.name) if one.name else None
+        if one.name and (library is None or library.kind != "import" or library.place > one.place):
+            return
+        if not one.name or preparing.constant(one.node, self):
+            self._prepared[one.place] = one
+            if one.name:
+                self.need(one.name, one.cell.number, one.line, frozenset())
+                self._follow("", one, scope.scan(one.node), frozenset())
+        elif isinstance(one.node, ast.Assign) and isinstance(one.node.targets[0], ast.Attribute) and one.name in self._seen:
+            target = ast.unparse(one.node.targets[0])
+            if not any(word in target for word in ("options", "rcParams", "config")):
+                self.problems[one.name] = judgement.patched(one, target)
 
     def _events(self, binding: Binding) -> list[scope.Event]:
         if binding.kind == "import" and not isinstance(binding.node, ast.Try):
@@ -84,10 +134,6 @@ class Taking:
         if binding.kind == "import":
             own = scope.binds(binding.node)
             return [event for event in events if event.name not in own]
-        if self.history.futures and binding.kind == "def":
-            # annotations are not evaluated; a reader of them evaluates them later
-            eager = {id(event) for event in events}
-            return [event for event in events if id(event) in eager]
         return events
 
     def _siblings(self, binding: Binding) -> Iterator[Binding]:
@@ -174,16 +220,46 @@ class Taking:
             return f"{binding.node.module}.{binding.alias.name}"
         return binding.alias.name if binding.alias.asname else name
 
+    def plain(self, name: str) -> bool:
+        """Whether a name stands for a constant."""
+        binding = self.final(name)
+        return binding is not None and binding.kind == "constant" and name not in self._provided
+
+    def record(self, name: str) -> bool:
+        """Whether it is a dataclass or named tuple of the notebook that only keeps what it is given."""
+        binding, live = self.final(name), self.live.get(name)
+        if binding is None or binding.kind != "class" or not isinstance(live, type):
+            return False
+        if issubclass(live, tuple):
+            return hasattr(live, "_fields")
+        generated = "__dataclass_fields__" in vars(live) and getattr(live.__init__, "__qualname__", "").endswith("__create_fn__.<locals>.__init__")
+        own = "__dataclass_fields__" in vars(live) and not any(
+            isinstance(part, ast.FunctionDef) and part.name == "__init__" for part in ast.walk(binding.node)
+        )
+        return (generated or own) and not hasattr(live, "__post_init__") and live.__eq__ is not object.__eq__
+
+    def members(self, name: str) -> bool:
+        """Whether it is an enumeration of the notebook."""
+        import enum
+
+        binding, live = self.final(name), self.live.get(name)
+        return binding is not None and binding.kind in ("class", "constant") and isinstance(live, enum.EnumMeta)
+
     def fixed(self, value: ast.expr) -> bool:
-        return constants.fixed(value, self.qualify, self._fixed)
+        return constants.fixed(value, self, self._fixed)
 
     def _fixed(self, name: str) -> bool:
         binding = self.final(name)
         if binding is None:
             return is_builtin(name)
-        if binding.value is not None and binding.kind == "constant":
-            return not any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(binding.value)) and self.fixed(binding.value)
-        return binding.kind == "import"
+        if binding.value is not None and binding.kind == "constant" and name not in self._fixing:
+            # `a, b = b, a`: a name may lead back to itself
+            self._fixing.add(name)
+            try:
+                return self.fixed(binding.value)
+            finally:
+                self._fixing.discard(name)
+        return binding.kind == "import" or self.members(name)
 
     def _is_output(self, name: str, binding: Binding | None) -> bool:
         """Whether an earlier run made what the name stands for now."""
@@ -202,7 +278,11 @@ class Taking:
         if self._taken or self.history.futures:
             for future in self.history.futures:
                 yield Piece((future.name,), source_of(future), future.cell.number, future.line, "import")
-        for place in sorted(self._taken):
+        for place in sorted({*self._taken, *self._prepared}):
+            if place not in self._taken:
+                one = self._prepared[place]
+                yield Piece((), source_of(one), one.cell.number, one.line, "setting")
+                continue
             taken = self._taken[place]
             first = next(iter(taken.values()))
             if first.kind == "import" and not isinstance(first.node, ast.Try):

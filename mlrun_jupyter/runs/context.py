@@ -608,6 +608,17 @@ def finite(value: Any) -> Any:
     return value
 
 
+def numeric(value: Any) -> Any:
+    """Results as they were before :func:`finite`: a NaN that comes back as text would be compared as one."""
+    if isinstance(value, str):
+        return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+    if isinstance(value, dict):
+        return {key: numeric(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numeric(item) for item in value]
+    return value
+
+
 def convert(name: str, value: Any, kind: Any) -> Any:
     """Data as an object of a class: msgspec, dataclass, pydantic, enum, or whatever msgspec understands.
 

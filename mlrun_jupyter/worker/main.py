@@ -336,7 +336,7 @@ class Worker:
     def _failed(self, failure: Any) -> tuple[str, str, str]:
         if self.stop_reason:
             return self._stopped()
-        role, found = self._error or ("", {"ename": type(failure).__name__, "evalue": str(failure), "traceback": []})
+        role, found = self._error or ("", _said(failure))
         lines = [line for line in _plain(str(found["evalue"])).strip().splitlines() if line.strip()]
         summary = f"{found['ename']}: {lines[0] if lines else ''}".rstrip(": ")
         where = "" if role in ("body", "outputs", "") else f" (in the {role} cell)"
@@ -601,3 +601,11 @@ def _plain(text: str) -> str:
     import re
 
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+
+
+def _said(failure: Exception) -> dict[str, Any]:
+    """For a cell that failed and sent no error: IPython only prints what is wrong with the use of a magic."""
+    if type(failure).__name__ == "PapermillExecutionError":
+        text = "a magic is unknown or was used wrongly; the cell's output says which"
+        return {"ename": "UsageError", "evalue": text, "traceback": []}
+    return {"ename": type(failure).__name__, "evalue": str(failure), "traceback": []}

@@ -50,6 +50,34 @@ def test_from_init_to_a_run_and_back(home: Path, workdir: Path) -> None:
     assert command("project", "delete", "flights", "--cascade").returncode == 0
 
 
+def complete(*words: str, **env: str) -> list[str]:
+    """What a shell offers for the last word."""
+    done = command(
+        _MLRUN_JUPYTER_COMPLETE="bash_complete", COMP_WORDS=" ".join(["mlrun-jupyter", *words]), COMP_CWORD=str(len(words)), **env
+    )
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def test_words_complete_from_the_store(home: Path, workdir: Path) -> None:
+    (workdir / "fit.py").write_text("def fit(context, trees: int = 3, data: 'DataItem' = None):\n    context.log_artifact('notes', body='x')\n")
+    document = json.loads(command("init", "words", "--json").stdout)
+    assert document["project"] == "words" and document["store"].startswith("sqlite:")
+    assert command("run", "fit.py", "--handler", "fit").returncode == 0
+    assert complete("run", "f") == ["fit"]
+    assert complete("run", "fit", "-p", "tr") == ["trees="]
+    assert complete("artifacts", "show", "") == ["fit_notes"]
+    assert complete("functions", "e") == ["export"]
+    assert "words" in command("project", "show").stdout
+
+
+def test_a_target_that_cannot_be_written_is_refused_without_a_traceback(home: Path, workdir: Path) -> None:
+    (workdir / "fit.py").write_text("def fit():\n    pass\n")
+    command("init", "words")
+    assert command("run", "fit.py", "--handler", "fit").returncode == 0
+    done = command("functions", "export", "fit", str(workdir / "nowhere" / "f.ipynb"))
+    assert done.returncode == 2 and "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [

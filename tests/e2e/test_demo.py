@@ -15,6 +15,7 @@ def test_the_demo_runs_and_says_where_to_look(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✔ completed") == 5
+    assert "IPKernelApp" not in done.stderr
     executed = json.loads((tmp_path / "demo" / "01-quickstart.ipynb").read_text(encoding="utf-8"))
     images = [out for cell in executed["cells"] for out in cell.get("outputs", ()) if "image/png" in out.get("data", {})]
     assert len(images) == 2

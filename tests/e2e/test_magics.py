@@ -77,6 +77,53 @@ def test_outputs_of_one_are_inputs_of_the_next_and_lineage_shows_it(lab: LiveNot
     assert refused.error and refused.error["ename"] == "CaptureError"
 
 
+def test_messages_and_origins_name_the_cell_by_the_number_that_the_notebook_shows(lab: LiveNotebook) -> None:
+    number = lab.value("len(In) - 1") + 1
+    refused = lab.run("%%mlrun broken\n\ny = nowhere")
+    assert f"cell [{number}] line 3" in refused.text
+    lab.run("%%mlrun whole --no-run\ny = 1")
+    assert lab.value("__import__('mlrun_jupyter').get_current_project().get_function('whole').record.origin.cell") == number + 1
+
+
+def test_an_unknown_type_of_a_parameter_is_named_as_such(lab: LiveNotebook) -> None:
+    refused = lab.run("%%mlrun train --param n:flot=1\ny = n")
+    assert refused.error and refused.error["ename"] == "DefinitionError", refused.text
+    assert "'n' has the unknown type 'flot'" in refused.text and "did you mean float?" in refused.text
+
+
+def test_a_magic_that_a_run_does_not_have_is_the_cause(lab: LiveNotebook) -> None:
+    failed = lab.run("%%mlrun train\n%nosuchmagic 1")
+    assert "cause: UsageError: a magic is unknown" in failed.text and "%nosuchmagic" in failed.text, failed.text
+
+
+def test_seeds_and_options_of_earlier_cells_hold_in_the_run(lab: LiveNotebook) -> None:
+    lab.run("import numpy as np\nimport pandas as pd\nnp.random.seed(7)\npd.set_option('display.precision', 2)")
+    made = lab.run("%%mlrun draw --returns drawn,shown\ndrawn = float(np.random.rand())\nshown = pd.Series([1.23456]).to_string()")
+    assert made.error is None, made.text
+    assert lab.value("drawn") == lab.value("float(np.random.RandomState(7).rand())")
+    assert "1.23" in lab.value("shown") and "1.234" not in lab.value("shown")
+
+
+def test_numbers_that_are_none_come_back_as_numbers(lab: LiveNotebook) -> None:
+    made = lab.run("%%mlrun odd --returns score,parts\nscore = float('nan')\nparts = {'up': [float('inf')], 'text': 'x'}")
+    assert made.error is None, made.text
+    assert lab.value("score != score and parts == {'up': [float('inf')], 'text': 'x'}")
+    lab.run("import mlrun_jupyter as mlrun\nrun = mlrun.get_current_project().list_runs(name='odd')[0]")
+    assert lab.value("run.output('score') != run.output('score') and run.outputs['parts']['up'] == [float('inf')]")
+
+
+def test_cells_from_before_the_extension_count_once(home: Path, workdir: Path) -> None:
+    made = LiveNotebook(workdir, {**os.environ})
+    try:
+        made.run("K = 1")
+        made.run("L = 2\n%load_ext mlrun_jupyter")
+        made.run("%mlrun project early")
+        known = made.value("[c.number for c in get_ipython()._mlrun_jupyter_magics.history.cells()]")
+        assert known == [1, 2, 3]
+    finally:
+        made.close()
+
+
 def test_parameters_of_classes_are_checked_before_the_start(lab: LiveNotebook) -> None:
     lab.run("from dataclasses import dataclass\nimport enum\nfrom pydantic import BaseModel\n@dataclass\nclass Opt:\n    lr: float\nclass P(BaseModel):\n    a: int = 1\nclass Side(enum.Enum):\n    L = 'left'")
     cell = lab.run("%%mlrun f --param 'o:Opt={\"lr\": 0.5}' --param 'p:P={}' --param s:Side=left --param when:datetime=2026-01-02 --param at:path=a/b --returns x\nx = [o.lr, p.a, s.name, when.year, at.name]")
