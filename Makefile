@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab lint bench clean
+.PHONY: demo test soak lab lint bench clean
 
 define install
 	@if command -v uv >/dev/null 2>&1; then \
@@ -27,6 +27,9 @@ demo: $(VENV)/.installed-demo  ## run the quick start on real data and show wher
 
 test: $(VENV)/.installed-dev  ## all tests: real kernels, real stores
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+soak: $(VENV)/.installed-dev  ## the tests that take minutes
+	@$(BIN)/python -m pytest -m soak tests
 
 lab: $(VENV)/.installed-demo  ## JupyterLab with the examples
 	@$(BIN)/jupyter lab --notebook-dir examples

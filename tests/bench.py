@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import bench_store
+
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
 
 
@@ -24,14 +26,17 @@ def main() -> None:
         os.environ["MLRUN_JUPYTER_HOME"] = str(Path(folder) / "home")
         os.chdir(folder)
         rows = [*trivial_run(Path(folder)), *many_runs(), *sweep(Path(folder)), *imports(), *definition()]
+        large = bench_store.listings(Path(folder), ROUNDS)
         os.chdir("/")
     width = max(len(row["what"]) for row in rows)
     print(f"median of {ROUNDS} rounds\n")
     for row in rows:
         ratio = f"{row['ratio']:6.2f} × {row['beside']}" if row.get("beside") else ""
         print(f"{row['what']:<{width}}  {1000 * row['seconds']:8.0f} ms  {ratio}")
+    print("\na large store, beside the budget\n")
+    bench_store.show(large)
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        Path(sys.argv[1]).write_text(json.dumps([*rows, *large], indent=1), encoding="utf-8")
 
 
 def _in_turn(candidates: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:

@@ -130,6 +130,8 @@ def _insert(c: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> No
 
 
 def _copy(c: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    # begins the transaction that the copies belong to
+    c.execute(sa.text("SELECT 1"))
     cursor = c.connection.cursor()
     with cursor.copy(f"COPY {table.name} ({', '.join(rows[0])}) FROM STDIN") as copy:
         for row in rows:
@@ -222,7 +224,10 @@ def measure(url: str, rounds: int) -> list[dict[str, Any]]:
     with SqlRunStore(url) as store:
         asked = questions(store)
         for what, (budget, ask) in asked.items():
-            ask()
+            try:
+                ask()
+            except AssertionError as error:
+                raise AssertionError(what) from error
             rows.append({"what": what, "seconds": statistics.median(_times(ask, rounds)), "budget": budget})
         writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, "10"]) for _ in range(8)]
         time.sleep(2)

@@ -4,11 +4,11 @@ In this order, so that a crash anywhere leaves every recorded content in its pla
 
 1. *List* what is on disk and may go. What is written later is not looked at.
 2. *Mark*: read all records. What is needed, belongs to a run that goes on, or was changed within the grace time, stays.
-3. *Set aside*: rename each of the rest into ``.trash`` with a note of where it was.
-4. *Mark again*, and look at the times again: what was recorded or touched meanwhile is put back.
-5. *Delete* the rest of the trash.
+3. *Set aside*: give each of the rest another name beside its own, which takes no space on a full disk.
+4. *Mark again*, and look at the times again: what was recorded or touched meanwhile gets its name back.
+5. *Delete* what is still set aside.
 
-A sweep that died is finished by the next one, which begins with what it finds in the trash.
+A sweep that died is finished by the next one, which does steps 4 and 5 with all that it finds set aside.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlrun_jupyter import folders
-from mlrun_jupyter.errors import MLRunConflictError
+from mlrun_jupyter.errors import MLRunConflictError, StoreReadOnlyError
 from mlrun_jupyter.locks import file_lock
-from mlrun_jupyter.model.clock import new_uid
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.upkeep.references import References, read_references
 
 GRACE = 3600.0
-TRASH, NOTE, CONTENT = ".trash", "path", "content"
+ASIDE = ".gone-"
 LOCK = "gc.lock"
 UID = re.compile(r"[0-9a-f]{32}")
 BLOB = re.compile(r"[0-9a-f]{64}")
@@ -72,6 +71,7 @@ def sweep(store: Store, home: Path, *, grace: float = GRACE, dry_run: bool = Fal
     :param dry_run: tell what would go.
     :param only: look at the folders and contents of these runs alone; these were deleted just now, and have no grace.
     :raises MLRunConflictError: when another sweep of this home goes on.
+    :raises StoreReadOnlyError: when the home may not be written.
     """
     done = Swept(dry_run)
     if not home.is_dir():
@@ -79,54 +79,56 @@ def sweep(store: Store, home: Path, *, grace: float = GRACE, dry_run: bool = Fal
     if dry_run:
         done.leftovers = list(_marked(home, list(_candidates(home, only)), read_references(store, home), grace, only))
         return done
+    if not os.access(home, os.W_OK):
+        raise StoreReadOnlyError(f"{home} may not be written", why="nothing can be deleted from it", next_step="make it writable")
     with file_lock(home / LOCK, wait=60 if only is not None else 0) as held:
         if not held:
             raise MLRunConflictError("another sweep of this home goes on", why=f"it holds {home / LOCK}", next_step="wait for it")
         found = list(_candidates(home, only))
-        trash = home / TRASH
-        if not found and not trash.is_dir():
-            return done
         for leftover in _marked(home, found, read_references(store, home), grace, only) if found else ():
             _set_aside(home, leftover, done)
-        if trash.is_dir():
-            _empty(home, read_references(store, home), grace, only, done)
+        # those of a sweep that died as well
+        aside = list(_candidates(home, None, aside=True))
+        if aside:
+            _finish(home, aside, read_references(store, home), grace, only, done)
     return done
 
 
 # -- list -------------------------------------------------------------------------------------------------------------
 
 
-def _candidates(home: Path, only: Collection[str] | None) -> Iterator[tuple[str, str]]:
-    """Paths that may go, each with its kind. Folders that are not laid out by us are left alone."""
+def _candidates(home: Path, only: Collection[str] | None, *, aside: bool = False) -> Iterator[tuple[str, str]]:
+    """Paths that may go, each with its kind. Folders that are not laid out by us are left alone.
+
+    :param aside: those that were set aside, by the names that they had.
+    """
+
+    def below(folder: Path) -> list[str]:
+        names = [entry.name for entry in _below(folder)]
+        return [name.removeprefix(ASIDE) for name in names if name.startswith(ASIDE)] if aside else [n for n in names if not n.startswith(ASIDE)]
+
+    def ours(name: str) -> bool:
+        return bool(UID.fullmatch(name)) and (only is None or name in only)
+
     for project in _below(home / "runs"):
-        for run in _below(project):
-            if UID.fullmatch(run.name) and (only is None or run.name in only):
-                yield f"runs/{project.name}/{run.name}", "run folder"
+        yield from ((f"runs/{project.name}/{uid}", "run folder") for uid in below(project) if ours(uid))
     for project in _below(home / "artifacts"):
+        yield from ((f"artifacts/{project.name}/{uid}", "empty") for uid in below(project) if ours(uid) and (aside or not _below(project / uid)))
         for maker in _below(project):
-            if UID.fullmatch(maker.name) and (only is None or maker.name in only):
-                inside = _below(maker)
-                yield from ((f"artifacts/{project.name}/{maker.name}/{entry.name}", "artifact") for entry in inside)
-                if not inside:
-                    yield f"artifacts/{project.name}/{maker.name}", "empty"
-            elif maker.name == "project" and only is None:
-                yield from ((f"artifacts/{project.name}/project/{entry.name}", "artifact") for entry in _below(maker))
-    if only is None:
-        yield from _others(home)
-
-
-def _others(home: Path) -> Iterator[tuple[str, str]]:
+            if ours(maker.name) or (maker.name == "project" and only is None):
+                yield from ((f"artifacts/{project.name}/{maker.name}/{name}", "artifact") for name in below(maker))
+    if only is not None:
+        return
     for part in _below(home / "blobs"):
-        for blob in _below(part):
-            yield f"blobs/{part.name}/{blob.name}", "bundled file" if BLOB.fullmatch(blob.name) else "temporary"
+        yield from ((f"blobs/{part.name}/{name}", "bundled file" if BLOB.fullmatch(name) else "temporary") for name in below(part))
     for project in _below(home / "runs"):
         for run in _below(project):
-            if UID.fullmatch(run.name) and (run / "staged").is_dir():
-                yield f"runs/{project.name}/{run.name}/staged", "temporary"
-    for folder, prefix in ((home, ".probe-"), (home, ".doctor-"), (home / "backups", ".")):
-        for entry in _below(folder):
-            if entry.name.startswith(prefix):
-                yield entry.relative_to(home).as_posix(), "temporary"
+            if UID.fullmatch(run.name):
+                yield from ((f"runs/{project.name}/{run.name}/{name}", "temporary") for name in below(run) if name == "staged")
+    for folder, prefixes in ((home, (".probe-", ".doctor-")), (home / "backups", (".",))):
+        for name in below(folder):
+            if name.startswith(prefixes):
+                yield (folder / name).relative_to(home).as_posix(), "temporary"
 
 
 def _below(folder: Path) -> list[Path]:
@@ -173,59 +175,45 @@ def _needed(
 # -- set aside, put back, delete --------------------------------------------------------------------------------------
 
 
+def _aside(home: Path, path: str) -> Path:
+    place = home / path
+    return place.with_name(ASIDE + place.name)
+
+
 def _set_aside(home: Path, leftover: Leftover, done: Swept) -> None:
-    place = home / TRASH / new_uid()
+    target = _aside(home, leftover.path)
     try:
-        place.mkdir(parents=True)
-        # the note stands before the content comes, so that no content is without one
-        (place / NOTE).write_text(f"{leftover.kind}\n{leftover.path}", encoding="utf-8")
-        (home / leftover.path).rename(place / CONTENT)
+        if os.path.lexists(target):
+            # left by a sweep that died, and written anew since
+            failed: dict[str, str] = {}
+            folders.remove(target, failed)
+        (home / leftover.path).rename(target)
     except FileNotFoundError:
         # somebody else was faster
-        _discard(place)
+        return
     except OSError as error:
         done.leftovers.append(leftover)
         done.failed[leftover.path] = error.strerror or str(error)
-        _discard(place)
 
 
-def _empty(home: Path, references: References, grace: float, only: Collection[str] | None, done: Swept) -> None:
-    """Of all that lies in the trash: put back what is needed after all, delete the rest."""
-    for place in _below(home / TRASH):
-        content = place / CONTENT
-        try:
-            kind, _, path = (place / NOTE).read_text(encoding="utf-8").partition("\n")
-        except FileNotFoundError:
-            kind, path = "", ""
-        if path and os.path.lexists(content):
-            if _needed(home, content, path, kind, references, grace, only) and _put_back(home, content, path):
-                done.put_back.append(path)
-            else:
-                leftover = Leftover(path, kind, folders.size(content))
-                done.leftovers.append(leftover)
-                failed: dict[str, str] = {}
-                folders.remove(content, failed)
-                if failed:
-                    done.failed[path] = next(iter(failed.values()))
-                elif kind == "artifact" and path.split("/")[2] not in references.runs:
-                    _remove_if_empty((home / path).parent)
-        if not os.path.lexists(content):
-            _discard(place)
-    try:
-        (home / TRASH).rmdir()
-    except OSError:
-        # something could not be deleted; it was told
-        return
-
-
-def _put_back(home: Path, content: Path, path: str) -> bool:
-    """False when there is a newer one at its place."""
-    target = home / path
-    if os.path.lexists(target):
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content.rename(target)
-    return True
+def _finish(
+    home: Path, aside: list[tuple[str, str]], references: References, grace: float, only: Collection[str] | None, done: Swept
+) -> None:
+    """Of all that is set aside: put back what is needed after all, delete the rest."""
+    for path, kind in aside:
+        place = _aside(home, path)
+        if _needed(home, place, path, kind, references, grace, only) and not os.path.lexists(home / path):
+            place.rename(home / path)
+            done.put_back.append(path)
+            continue
+        # when there is a newer one in its place, that is the one that is needed
+        failed: dict[str, str] = {}
+        done.leftovers.append(Leftover(path, kind, folders.size(place)))
+        folders.remove(place, failed)
+        if failed:
+            done.failed[path] = next(iter(failed.values()))
+        elif kind == "artifact" and path.split("/")[2] not in references.runs:
+            _remove_if_empty((home / path).parent)
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -234,10 +222,3 @@ def _remove_if_empty(folder: Path) -> None:
     except OSError:
         # something else lies in it, or another content of it went before
         return
-
-
-def _discard(place: Path) -> None:
-    """Remove a place of the trash that holds no content."""
-    (place / NOTE).unlink(missing_ok=True)
-    if place.is_dir():
-        place.rmdir()

@@ -129,7 +129,7 @@ class Database:
             migrate.bring_up(self, engine, found)
 
     def begin(self, connection: sa.Connection, *, write: bool) -> None:
-        """Begin a transaction; one that writes waits for its turn first."""
+        """Begin a transaction; one that writes waits for the others."""
         if self.sqlite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -148,11 +148,7 @@ class Database:
 
         :param durable: it must outlast a loss of power, since something follows that cannot be undone.
         """
-        if self.readonly or (self.engine is not None and self.readonly):
-            raise StoreReadOnlyError(
-                f"the store {self.shown} may not be written", why="its file or folder is read-only",
-                next_step="make it writable, or set MLRUN_JUPYTER_HOME to another folder",
-            )  # fmt: skip
+        self._refuse_readonly()
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -181,10 +177,19 @@ class Database:
 
     def compact(self) -> None:
         """Rewrite the file without the space of deleted rows. PostgreSQL does so by itself."""
+        self._refuse_readonly()
         if self.sqlite:
             with self.translated(), self.engine.connect() as connection:
                 connection.exec_driver_sql("VACUUM")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _refuse_readonly(self) -> None:
+        # opening it finds out
+        if self.readonly or (self.engine is not None and self.readonly):
+            raise StoreReadOnlyError(
+                f"the store {self.shown} may not be written", why="its file or folder is read-only",
+                next_step="make it writable, or set MLRUN_JUPYTER_HOME to another folder",
+            )  # fmt: skip
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:

@@ -92,14 +92,14 @@ def broken(session: Session) -> list[str]:
         for digest in function.files.values():
             blobs.get(session.home, digest)
     for run in session.store.list_runs("", parent=None, limit=1000):
-        if not (session.home / run.folder / "journal.jsonl").is_file():
+        if run.folder and not (session.home / run.folder / "journal.jsonl").is_file():
             wrong.append(run.folder)
     return wrong
 
 
 def on_disk(home: Path) -> set[str]:
-    """Run folders, contents and bundled files, and whatever lies in the trash."""
+    """All files of run folders, contents and bundled files."""
     found = set()
-    for root in ("runs", "artifacts", "blobs", ".trash"):
+    for root in ("runs", "artifacts", "blobs"):
         found |= {path.relative_to(home).as_posix() for path in (home / root).rglob("*") if path.is_file()}
     return found

@@ -61,7 +61,7 @@ def test_what_no_record_needs_goes_and_the_rest_stays(session: Session) -> None:
         f"artifacts/lab/{run.uid}/replaced.csv", f"runs/lab/{run.uid}/staged/half.bin", "artifacts/lab/project/2026-01-01/plot.png",
         "blobs/ab/.abc.77", f"blobs/{lost.files['helper.py'][:2]}/{lost.files['helper.py']}",
     }  # fmt: skip
-    assert not (home / ".probe-1-abc").exists() and not (home / ".trash").exists() and broken(session) == []
+    assert not (home / ".probe-1-abc").exists() and not list(home.rglob(".gone-*")) and broken(session) == []
     assert (home / "other" / "thing").exists() and (home / "artifacts/lab/notes/mine.txt").exists()
     assert sweep(session.store, home, grace=0).leftovers == []
 
@@ -114,7 +114,7 @@ def test_what_is_recorded_between_mark_and_delete_is_put_back(session: Session, 
     assert broken(session) == [] and blobs.get(session.home, two) == b"two"
     with pytest.raises(mlrun.errors.MLRunNotFoundError):
         blobs.get(session.home, one)
-    assert not (session.home / ".trash").exists()
+    assert not list(session.home.rglob(".gone-*"))
 
 
 def test_what_was_written_anew_wins_over_what_was_set_aside(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_what_was_written_anew_wins_over_what_was_set_aside(session: Session, mo
 
     monkeypatch.setattr(module, "_set_aside", meanwhile)
     sweep(session.store, session.home)
-    assert blobs.get(session.home, old) == b"same" and not (session.home / ".trash").exists()
+    assert blobs.get(session.home, old) == b"same" and not list(session.home.rglob(".gone-*"))
 
 
 def test_extra_files_of_a_model_stay(session: Session) -> None:
@@ -154,10 +154,31 @@ def test_two_sweeps_at_once_are_one_too_many(session: Session) -> None:
             sweep(session.store, session.home)
 
 
-def test_rubbish_in_the_trash_is_cleared(session: Session) -> None:
-    for name, files in (("a", {}), ("b", {"path": ""}), ("c", {"path": "artifact\nartifacts/lab/x"})):
-        (session.home / ".trash" / name).mkdir(parents=True)
-        for file, text in files.items():
-            (session.home / ".trash" / name / file).write_text(text)
-    sweep(session.store, session.home, grace=0)
-    assert not (session.home / ".trash").exists()
+def test_what_a_sweep_that_died_had_set_aside_is_put_back_or_deleted(session: Session) -> None:
+    run = add_run(session)
+    artifact = add_artifact(session, run)
+    content = session.home / artifact.path
+    content.rename(content.with_name(f".gone-{content.name}"))
+    other = content.with_name(".gone-other.bin")
+    other.write_text("nobody's")
+    done = sweep(session.store, session.home, grace=0)
+    assert done.put_back == [artifact.path] and [one.path for one in done.leftovers] == [f"{run.artifact_path}/other.bin"]
+    assert broken(session) == [] and not other.exists()
+
+
+def test_a_full_disk_can_be_swept(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written: no folder, no file."""
+    import builtins
+
+    blobs.put(session.home, b"lost")
+    (session.home / "gc.lock").touch()
+    session.store.list_projects()
+
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for owner, name in ((os, "mkdir"), (os, "makedirs"), (Path, "write_text"), (Path, "write_bytes"), (builtins, "open")):
+        monkeypatch.setattr(owner, name, full)
+    done = sweep(session.store, session.home, grace=0)
+    monkeypatch.undo()
+    assert len(done.leftovers) == 1 and done.failed == {} and on_disk(session.home) == set()
