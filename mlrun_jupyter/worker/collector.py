@@ -175,7 +175,11 @@ class Mirror:
             fresh: dict[str, Any] = {"results": {}, "artifact_uris": {}} if again else {}
             return msgspec.structs.replace(run, state=states.RUNNING, lease=lease if lease.pid else run.lease, **fresh)
 
-        self.store.update_run(self.run.uid, change)
+        try:
+            self.store.update_run(self.run.uid, change)
+        except MLRunPreconditionFailedError:
+            # it was ended meanwhile: what it left is fetched all the same
+            pass
 
     @staticmethod
     def _size(path: Path) -> int:
