@@ -32,10 +32,8 @@ def local_cluster(home: Path) -> Iterator[Path]:
         found = dask_cluster.running(settings)
         if found is not None:
             # a warm process with this process's variables belongs to all its runs, not to the cluster
-            family = [
-                one for one in (psutil.Process(found["pid"]), *psutil.Process(found["pid"]).children(recursive=True))
-                if "mlrun_jupyter.worker.forkserver" not in one.cmdline() or len(one.cmdline()) > 7
-            ]  # fmt: skip
+            everybody = [psutil.Process(found["pid"]), *psutil.Process(found["pid"]).children(recursive=True)]
+            family = [one for one in everybody if (line := command(one)) and ("mlrun_jupyter.worker.forkserver" not in line or len(line) > 7)]
             (home / "dask" / "cluster.json").unlink()
             with contextlib.suppress(AssertionError):
                 until(lambda: not living(family), 45)
@@ -51,10 +49,18 @@ def living(family: list[psutil.Process]) -> list[str]:
     """Command lines of those that are still there."""
     found = []
     for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(one.cmdline()))
+        line = command(one)
+        if line and one.is_running():
+            found.append(" ".join(line))
     return found
+
+
+def command(process: psutil.Process) -> list[str]:
+    """Its command line; empty when it is gone, or only its parent has not noticed yet."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 class Cluster:
