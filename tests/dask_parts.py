@@ -75,7 +75,7 @@ class Cluster:
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)
         )
-        until(file.is_file)
+        until(file.is_file, 180)
         self.address = json.loads(until(lambda: file.read_text() if file.read_text().strip() else ""))["address"]
         self.worker = self.add_worker()
 
@@ -97,7 +97,7 @@ class Cluster:
             "--local-directory", str(self.folder / f"scratch-{len(self._processes)}"), "--no-dashboard", "--host", "127.0.0.1",
             *(["--resources", str(options["resources"])] if options["resources"] else []), "--death-timeout", "5",
         )  # fmt: skip
-        until(lambda: self._workers() > before)
+        until(lambda: self._workers() > before, 180)
         return made
 
     def _workers(self) -> int:
