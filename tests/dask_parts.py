@@ -32,10 +32,8 @@ def local_cluster(home: Path) -> Iterator[Path]:
         found = dask_cluster.running(settings)
         if found is not None:
             # a warm process with this process's variables belongs to all its runs, not to the cluster
-            family = [
-                one for one in (psutil.Process(found["pid"]), *psutil.Process(found["pid"]).children(recursive=True))
-                if "mlrun_jupyter.worker.forkserver" not in one.cmdline() or len(one.cmdline()) > 7
-            ]  # fmt: skip
+            everybody = [psutil.Process(found["pid"]), *psutil.Process(found["pid"]).children(recursive=True)]
+            family = [one for one in everybody if (line := command(one)) and ("mlrun_jupyter.worker.forkserver" not in line or len(line) > 7)]
             (home / "dask" / "cluster.json").unlink()
             with contextlib.suppress(AssertionError):
                 until(lambda: not living(family), 45)
@@ -51,10 +49,18 @@ def living(family: list[psutil.Process]) -> list[str]:
     """Command lines of those that are still there."""
     found = []
     for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(one.cmdline()))
+        line = command(one)
+        if line and one.is_running():
+            found.append(" ".join(line))
     return found
+
+
+def command(process: psutil.Process) -> list[str]:
+    """Its command line; empty when it is gone, or only its parent has not noticed yet."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 class Cluster:
@@ -69,7 +75,7 @@ class Cluster:
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)
         )
-        until(file.is_file)
+        until(file.is_file, 180)
         self.address = json.loads(until(lambda: file.read_text() if file.read_text().strip() else ""))["address"]
         self.worker = self.add_worker()
 
@@ -91,7 +97,7 @@ class Cluster:
             "--local-directory", str(self.folder / f"scratch-{len(self._processes)}"), "--no-dashboard", "--host", "127.0.0.1",
             *(["--resources", str(options["resources"])] if options["resources"] else []), "--death-timeout", "5",
         )  # fmt: skip
-        until(lambda: self._workers() > before)
+        until(lambda: self._workers() > before, 180)
         return made
 
     def _workers(self) -> int:

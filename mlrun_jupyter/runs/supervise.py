@@ -24,7 +24,7 @@ from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.processes import end_all, host
-from mlrun_jupyter.protocols.executor import Explains
+from mlrun_jupyter.protocols.executor import Explains, Mirrors
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
 from mlrun_jupyter.runs.events import INSIDE, Tail, apply
@@ -236,9 +236,14 @@ def abort(store: Store, settings: Settings, uid: str, *, reason: str = "aborted"
         run = store.update_run(run.uid, lambda old: msgspec.structs.replace(old, annotations={**old.annotations, ABORT_REASON: reason}))
     store.request_abort(run.uid)
     grace = settings.abort_grace + 10.0
+    patience = 2.0
     if run.lease.held and run.executor in EXECUTORS.names():
-        EXECUTORS.load(run.executor)(settings).stop(run, grace=grace)
-    deadline = time.monotonic() + 2.0
+        executor = EXECUTORS.load(run.executor)(settings)
+        executor.stop(run, grace=grace)
+        if isinstance(executor, Mirrors) and executor.mirrored(run):
+            # its end has to be fetched
+            patience = grace
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         run = store.get_run(uid)
         if run.terminal:

@@ -84,6 +84,9 @@ class Collector:
             except MLRunError as error:
                 print(f"{run.uid[:12]}: {error}", flush=True)  # noqa: T201
                 supervise.reconcile(self.store, self.settings, only=run.uid)
+                if self.store.get_run(run.uid).terminal and time.monotonic() - mirror.heard > self.settings.lease:
+                    # it is over, and nobody is there any more who has the rest of its files
+                    self._mirrors.pop(run.uid, None)
             except Exception:
                 # one run that cannot be fetched must not keep the others waiting
                 traceback.print_exc()
@@ -102,6 +105,7 @@ class Mirror:
         self.folder = self.home / run.folder
         self._beat = 0.0
         self._asked = False
+        self.heard = time.monotonic()
         self._ended = False
         self._state = self._read_state()
         known: dict[str, str] = SECRET_STORES.load("file")(self.home).values(run.project)
@@ -140,6 +144,7 @@ class Mirror:
                 if time.monotonic() - self._beat > self.settings.heartbeat:
                     self._renew()
                 return self.store.get_run(self.run.uid).terminal
+            self.heard = time.monotonic()
             if portion.incarnation != self._state["incarnation"]:
                 self._begin(portion)
             for piece in portion.pieces:
@@ -175,7 +180,11 @@ class Mirror:
             fresh: dict[str, Any] = {"results": {}, "artifact_uris": {}} if again else {}
             return msgspec.structs.replace(run, state=states.RUNNING, lease=lease if lease.pid else run.lease, **fresh)
 
-        self.store.update_run(self.run.uid, change)
+        try:
+            self.store.update_run(self.run.uid, change)
+        except MLRunPreconditionFailedError:
+            # it was ended meanwhile: what it left is fetched all the same
+            pass
 
     @staticmethod
     def _size(path: Path) -> int:

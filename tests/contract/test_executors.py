@@ -50,6 +50,12 @@ class TestDaskWhereTheHomeIsNotSeen(ExecutorTests):
         monkeypatch.setenv("MLRUN_JUPYTER_DASK_MIRROR", "always")
         return shared_home
 
+    # what these try happens in the worker, which is the same as above
+    test_variables_of_the_run_arrive = None
+    test_a_body_that_ends_its_process_ends_the_run = None
+    test_retries_try_the_body_again = None
+    test_a_timeout_ends_the_run_with_all_its_processes = None
+
 
 def test_the_cluster_was_one_for_all(shared_home: Path) -> None:
     from mlrun_jupyter.backends.executors import dask_cluster

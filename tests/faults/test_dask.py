@@ -122,6 +122,7 @@ def test_the_scheduler_is_killed(mode: str, cluster: Cluster, workdir: Path) -> 
     nothing_is_left(run)
 
 
+@pytest.mark.parametrize("mode", ["always"], indirect=True)
 def test_the_submitter_is_killed_and_a_returning_client_finds_the_run(mode: str, cluster: Cluster, workdir: Path) -> None:
     (workdir / "ticks.py").write_text(BODY)
     code = (

@@ -22,6 +22,7 @@ from mlrun_jupyter.backends.executors.dask_connect import LOCAL
 from mlrun_jupyter.errors import (
     InputNotFoundError,
     MLRunInvalidArgumentError,
+    MLRunMissingDependencyError,
     MLRunRuntimeError,
     MLRunTimeoutError,
 )
@@ -126,7 +127,12 @@ class DaskExecutor:
             "settings": dask_worker.settings_for_runs(self.settings),
         }  # fmt: skip
         if document.mirrored:
-            options["files"] = self._files(document)
+            try:
+                options["files"] = self._files(document)
+            except OSError as error:
+                raise MLRunRuntimeError(
+                    f"what run {document.name} takes along cannot be read", why=str(error), next_step="check the inputs and the home folder"
+                ) from error
         elif scheduler == LOCAL:
             # the same variables, hence the same warm process, as without Dask
             options["base"] = dict(os.environ)
@@ -150,9 +156,9 @@ class DaskExecutor:
                 f"run {order.name} cannot be handed to the Dask scheduler", why=f"{type(error).__name__}: {error}",
                 next_step="check the scheduler's log",
             ) from error  # fmt: skip
-        # nobody may hear that it was submitted before the scheduler has it: this process could end right now
+        # nobody may hear that it was submitted before the scheduler has it and keeps it: this process could end right now
         deadline = time.monotonic() + self.settings.dask_timeout
-        while order.uid not in dask_connect.ask_scheduler(client, "tasks", [order.uid], deadline=self.settings.dask_timeout):
+        while not dask_connect.ask_scheduler(client, "tasks", [order.uid], deadline=self.settings.dask_timeout).get(order.uid, {}).get("kept"):
             if future.done():
                 return
             if time.monotonic() > deadline:
@@ -225,7 +231,7 @@ class DaskExecutor:
         """Whether the scheduler has the run's task."""
         try:
             return run.uid in self._ask(run, "tasks", [run.uid])
-        except MLRunTimeoutError:
+        except (MLRunTimeoutError, MLRunMissingDependencyError):
             # when the cluster of this machine is gone, so are its workers; any other may just be out of reach
             return False if run.place.get("scheduler") == LOCAL and self._cluster_is_gone(run) else None
 
@@ -244,7 +250,7 @@ class DaskExecutor:
             return "the Dask cluster of this machine ended"
         try:
             reason = str(self._ask(run, "failure", run.uid))
-        except MLRunTimeoutError as error:
+        except (MLRunTimeoutError, MLRunMissingDependencyError) as error:
             return error.what
         if "KilledWorker" in reason:
             return "the Dask workers that carried it were lost, more often than it may be started again"

@@ -35,7 +35,14 @@ def connect(settings: Settings, scheduler: str, *, start: bool = False) -> Any:
     :param scheduler: an address, or ``local``.
     :param start: start the cluster of this machine when it does not run.
     :raises MLRunTimeoutError: when nobody answers within ``dask_timeout`` seconds.
+    :raises MLRunMissingDependencyError: without Dask.
     """
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise MLRunMissingDependencyError(
+            "the executor 'dask' needs Dask", why=str(error), next_step="pip install 'mlrun-jupyter[dask]'"
+        ) from error
     address, security = scheduler, None
     if scheduler == LOCAL:
         found = dask_cluster.ensure(settings) if start else dask_cluster.running(settings)

@@ -67,7 +67,9 @@ def tasks(address, keys):
         task = scheduler.tasks.get(key)
         if task is not None:
             worker = task.processing_on.address if task.processing_on is not None else ""
-            found[key] = {"state": task.state, "worker": worker, "lost": task.suspicious}
+            # whether the scheduler keeps it when the client that submitted it is gone
+            kept = any(client.client_key == "fire-and-forget" for client in task.who_wants)
+            found[key] = {"state": task.state, "worker": worker, "lost": task.suspicious, "kept": kept}
     return found
 
 

@@ -177,6 +177,8 @@ class Guardian:
         pause = LOOK
         stopped = 0.0
         while holds(self.lease):
+            if self._is_cancelled():
+                self.stopping.set()
             if self.stopping.is_set():
                 if not stopped:
                     stopped = time.monotonic()
@@ -191,13 +193,20 @@ class Guardian:
         for name in (GUARDIAN, "dask.json"):
             (self._order.parent / name).unlink(missing_ok=True)
 
+    def _is_cancelled(self) -> bool:
+        """Whether somebody cancelled the task, by Dask's own means."""
+        task = self._worker.state.tasks.get(self.uid)
+        return task is None or task.state in ("cancelled", "released", "forgotten")
+
     def _wait_for_fetch(self) -> None:
         if not self.options["secede"]:
             # the thread is free for the next run meanwhile
             from distributed import secede
 
             secede()
-        self.released.wait(self.options["keep"])
+        deadline = time.monotonic() + self.options["keep"]
+        while not self.released.wait(1.0) and time.monotonic() < deadline and not self._is_cancelled():
+            continue
 
     # -- for those who fetch --------------------------------------------------------------------------------------
 
