@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit              bytes of output per cell that are kept in the notebook
     spill_limit               bytes of output per cell that are kept in all
     max_inline                bytes up to which an output is loaded back into the notebook by itself
+    audit                     whether what a run reads is watched; without it no run's outputs are given again
+    checkpoint_limit          bytes of names stored between the cells of a run, to resume it from; 0: none
     ========================  ===========================================================================
     """
 
@@ -60,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit: int = 20_000_000
     spill_limit: int = 200_000_000
     max_inline: int = 500_000_000
+    audit: bool = True
+    checkpoint_limit: int = 1_000_000_000
 
     @property
     def home_path(self) -> Path:

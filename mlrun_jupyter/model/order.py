@@ -56,4 +56,16 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     spill_limit: int = 200_000_000
     trusted: tuple[str, ...] = ()
     """SHA-256 digests of pickled artifacts that may be loaded."""
+    cache: bool = False
+    """Whether its outputs are meant to be given again; then it says aloud what forbids that."""
+    audit: bool = True
+    """Whether what the run reads is watched."""
+    seed: int | None = None
+    """Random numbers begin with it; ``None``: with a number of the worker's choice, which is recorded."""
+    resume: str = ""
+    """Folder of the run that this one goes on with."""
+    resume_cell: int = 0
+    """The body cell, counted from 0, that it goes on with."""
+    checkpoint_limit: int = 0
+    """Bytes of names that are stored at each boundary between cells; 0: none."""
     version: int = VERSION

@@ -18,6 +18,7 @@ from typing import Any
 from mlrun_jupyter.errors import MLRunNotFoundError, ParameterError
 from mlrun_jupyter.model.function import declare_outputs
 from mlrun_jupyter.model.parameters import basic_type
+from mlrun_jupyter.runs import audit
 from mlrun_jupyter.runs.context import Context, convert
 
 _CURRENT: list[Context] = []
@@ -32,7 +33,9 @@ def call(context: Context, handler: str, variables: Mapping[str, Any]) -> None:
     """Call ``name``, ``module.name`` or ``Class::method`` with what the context has, and log what it returns."""
     __tracebackhide__ = True  # IPython leaves these frames out: the reader looks for his own
     target, extra = resolve(context, handler, variables)
-    arguments = bind(context, target, extra)
+    with audit.ours():
+        # declared inputs are opened here, before any code of the run's own
+        arguments = bind(context, target, extra)
     _CURRENT.append(context)
     try:
         value = target(**arguments)

@@ -77,6 +77,10 @@ def in_run(order: Order) -> Context:
         trusted=order.trusted,
         attempt=int(os.environ.get(ATTEMPT, "1")),
     )
+    if order.audit:
+        from mlrun_jupyter.worker.watching import imports_of
+
+        context._imports = lambda: imports_of(order)
     _CURRENT.append(context)
     return context
 
