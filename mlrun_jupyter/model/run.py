@@ -112,6 +112,9 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     tracking: dict[str, str] = {}
     """Where the tracker has it: ``experiment_id``, ``run_id``, ``uri``."""
     cache_key: str = ""
+    """By which a later run of the same work finds this one; at most 64 characters, empty when it is not to be found."""
+    size: int = 0
+    """Bytes of its folder (journal, notebook, report) when it ended."""
     """Hash over code, parameters and the digests of the inputs; runs of the same key may share their outputs."""
     cached_from: str = ""
     """The run whose outputs these are, when it was not executed because that one had the same code and data."""

@@ -71,6 +71,10 @@ class RunStore(Protocol):
         hold. ``name`` starting with ``~`` matches a part. ``parent=None`` lists children as well."""
         ...
 
+    def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
+        """Completed runs with this ``cache_key``, newest first; none for an empty key."""
+        ...
+
     def update_run(self, uid: str, change: Callable[[Run], Run], *, outbox: str = "") -> Run:
         """Read, change and write in one transaction. A change of state must be an allowed one.
 

@@ -18,21 +18,18 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from mlrun_jupyter.backends.runs.schema import REVISION, metadata
+from mlrun_jupyter.backends.runs.schema import REVISION
 from mlrun_jupyter.errors import (
     MLRunError,
     MLRunMissingDependencyError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
-    StoreTooNewError,
     StoreUnreadableError,
 )
-from mlrun_jupyter.locks import file_lock
 
 T = TypeVar("T")
 PATIENCE = 60.0
-KNOWN = (REVISION,)
 
 
 class Database:
@@ -71,7 +68,7 @@ class Database:
             ) from error
         if self.sqlite:
             sa.event.listen(engine, "connect", self._configure)
-        self._create(engine)
+        self._prepare(engine)
         return engine
 
     @property
@@ -124,27 +121,15 @@ class Database:
                     raise
                 time.sleep(random.uniform(0.005, 0.05))
 
-    def _create(self, engine: sa.Engine) -> None:
-        found = _revision(engine)
-        if found in KNOWN:
-            return
-        if found:
-            raise StoreTooNewError(
-                f"the store {self.shown} was written by a newer version of mlrun-jupyter",
-                why=f"its schema is {found!r}, this version knows {', '.join(KNOWN)}",
-                next_step="pip install --upgrade mlrun-jupyter, or set MLRUN_JUPYTER_HOME to another folder",
-            )
-        lock = file_lock(self.path.with_suffix(".lock"), wait=PATIENCE) if self.path else contextlib.nullcontext(True)
-        with lock:
-            if _revision(engine):
-                return
-            with engine.connect() as connection:
-                self._begin(connection, write=True)
-                metadata.create_all(connection)
-                connection.execute(sa.text("INSERT INTO alembic_version VALUES (:r)"), {"r": REVISION})
-                connection.commit()
+    def _prepare(self, engine: sa.Engine) -> None:
+        from mlrun_jupyter.backends.runs import migrate
 
-    def _begin(self, connection: sa.Connection, *, write: bool) -> None:
+        found = migrate.revision(engine)
+        if found != REVISION:
+            migrate.bring_up(self, engine, found)
+
+    def begin(self, connection: sa.Connection, *, write: bool) -> None:
+        """Begin a transaction; one that writes waits for its turn first."""
         if self.sqlite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -152,7 +137,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A connection to read from, seeing one state of the database."""
         with self.translated(), self.engine.connect() as connection:
-            self._begin(connection, write=False)
+            self.begin(connection, write=False)
             try:
                 yield connection
             finally:
@@ -169,7 +154,7 @@ class Database:
         while True:
             try:
                 with self.translated(), self.engine.connect() as connection:
-                    self._begin(connection, write=True)
+                    self.begin(connection, write=True)
                     try:
                         result = work(connection)
                         connection.commit()
@@ -226,10 +211,3 @@ class Database:
 
 class _Busy(StoreError):
     """Another writer is in the way; the write is tried again."""
-
-
-def _revision(engine: sa.Engine) -> str:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return ""
-        return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")

@@ -11,9 +11,15 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from mlrun_jupyter.backends.runs import rows
 from mlrun_jupyter.backends.runs import schema as t
 from mlrun_jupyter.backends.runs.engine import Database
-from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, MLRunPreconditionFailedError
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+)
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import decode, encode
@@ -25,6 +31,8 @@ from mlrun_jupyter.model.run import Metric, Run
 
 PREFIX = 6
 LONGEST_WAIT = 3600
+# what belongs to a run, by its uid
+OF_RUN = ((t.run_labels, "uid"), (t.run_results, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run"))
 
 
 class SqlRunStore:
@@ -81,8 +89,10 @@ class SqlRunStore:
     def delete_project(self, name: str) -> None:
         def work(c: sa.Connection) -> None:
             uids = sa.select(t.runs.c.uid).where(t.runs.c.project == name)
-            for table, column in ((t.run_labels, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run")):
+            for table, column in OF_RUN:
                 c.execute(sa.delete(table).where(table.c[column].in_(uids)))
+            kept = sa.select(t.artifacts.c.uid).where(t.artifacts.c.project == name)
+            c.execute(sa.delete(t.artifact_labels).where(t.artifact_labels.c.uid.in_(kept)))
             for table in (t.runs, t.artifact_tags, t.artifacts, t.function_tags, t.functions):
                 c.execute(sa.delete(table).where(table.c.project == name))
             c.execute(sa.delete(t.projects).where(t.projects.c.name == name))
@@ -146,8 +156,8 @@ class SqlRunStore:
             found: dict[tuple[str, str], list[str]] = {}
             for row in c.execute(labels.order_by(tags.c.tag)):
                 found.setdefault((row.name, row.hash), []).append(row.tag)
-            rows = c.execute(query.order_by(f.c.created.desc(), f.c.hash))
-            return [(decode(row.doc, Function), tuple(found.get((row.name, row.hash), ()))) for row in rows]
+            versions = c.execute(query.order_by(f.c.created.desc(), f.c.hash))
+            return [(decode(row.doc, Function), tuple(found.get((row.name, row.hash), ()))) for row in versions]
 
     def delete_function(self, ref: FunctionRef) -> int:
         digest = self.get_function(ref).hash if ref.hash or ref.tag else ""
@@ -163,25 +173,13 @@ class SqlRunStore:
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
-    def _write_run(self, c: sa.Connection, run: Run) -> None:
-        row = {
-            "uid": run.uid, "project": run.project, "name": run.name, "state": run.state, "function": run.function,
-            "parent": run.parent, "created": run.created, "doc": encode(run),
-        }  # fmt: skip
-        self._put(c, t.runs, row)
-
-    def _write_labels(self, c: sa.Connection, run: Run) -> None:
-        c.execute(sa.delete(t.run_labels).where(t.run_labels.c.uid == run.uid))
-        rows = [{"uid": run.uid, "key": key, "value": value} for key, value in run.labels.items()]
-        if rows:
-            c.execute(sa.insert(t.run_labels), rows)
-
     def create_run(self, run: Run) -> None:
+        _check_cache_key(run)
+
         def work(c: sa.Connection) -> None:
             if c.execute(sa.select(t.runs.c.uid).where(t.runs.c.uid == run.uid)).scalar():
                 raise MLRunConflictError(f"run {run.uid} exists already")
-            self._write_run(c, run)
-            self._write_labels(c, run)
+            rows.insert_run(c, run)
 
         self.db.write(work)
 
@@ -234,6 +232,15 @@ class SqlRunStore:
         with self.db.read() as c:
             return [decode(doc, Run) for doc in c.execute(query.order_by(r.c.uid.desc()).limit(limit)).scalars()]
 
+    def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
+        r = t.runs
+        if not key:
+            return []
+        # the second condition is that of the index, which holds no runs without a key
+        query = sa.select(r.c.doc).where(r.c.project == project, r.c.cache_key == key, r.c.cache_key != "", r.c.state == states.COMPLETED)
+        with self.db.read() as c:
+            return [decode(doc, Run) for doc in c.execute(query.order_by(r.c.uid.desc()).limit(limit)).scalars()]
+
     def update_run(self, uid: str, change: Callable[[Run], Run], *, outbox: str = "") -> Run:
         def work(c: sa.Connection) -> Run:
             doc = c.execute(sa.select(t.runs.c.doc).where(t.runs.c.uid == uid).with_for_update()).scalar()
@@ -246,9 +253,8 @@ class SqlRunStore:
                     f"run {uid[:12]} cannot become {new.state}", why=f"it is {old.state}", next_step="start a new run"
                 )
             new = msgspec.structs.replace(new, updated=iso(now()))
-            self._write_run(c, new)
-            if new.labels != old.labels:
-                self._write_labels(c, new)
+            _check_cache_key(new)
+            rows.change_run(c, old, new)
             if outbox:
                 self._post(c, outbox, uid)
             return new
@@ -268,8 +274,8 @@ class SqlRunStore:
     def unfinished(self) -> list[tuple[Run, str]]:
         open_states = [state for state in states.STATES if state not in states.TERMINAL]
         with self.db.read() as c:
-            rows = c.execute(sa.select(t.runs.c.doc, t.runs.c.heartbeat).where(t.runs.c.state.in_(open_states)))
-            return [(decode(row.doc, Run), row.heartbeat) for row in rows]
+            found = c.execute(sa.select(t.runs.c.doc, t.runs.c.heartbeat).where(t.runs.c.state.in_(open_states)))
+            return [(decode(row.doc, Run), row.heartbeat) for row in found]
 
     def delete_run(self, uid: str) -> None:
         run = self.get_run(uid)
@@ -279,22 +285,22 @@ class SqlRunStore:
             )
 
         def work(c: sa.Connection) -> None:
-            for table, column in ((t.run_labels, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run"), (t.runs, "uid")):
+            for table, column in (*OF_RUN, (t.runs, "uid")):
                 c.execute(sa.delete(table).where(table.c[column] == run.uid))
 
         self.db.write(work)
 
     def put_metrics(self, uid: str, points: Sequence[Metric]) -> None:
-        rows = []
+        found = []
         for point in points:
             plain = math.isfinite(point.value)
-            rows.append({
+            found.append({
                 "uid": uid, "key": point.key, "step": point.step, "time": point.time,
                 "value": point.value if plain else None, "special": "" if plain else str(point.value),
             })  # fmt: skip
 
         def work(c: sa.Connection) -> None:
-            for row in rows:
+            for row in found:
                 self._put(c, t.metrics, row)
 
         self.db.write(work)
@@ -303,22 +309,21 @@ class SqlRunStore:
         m = t.metrics
         query = sa.select(m).where(m.c.uid == uid).order_by(m.c.key, m.c.step, m.c.time)
         with self.db.read() as c:
-            rows = c.execute(query.where(m.c.key == key) if key else query)
-            return [Metric(r.key, float(r.special) if r.special else r.value, r.step, r.time) for r in rows]
+            points = c.execute(query.where(m.c.key == key) if key else query)
+            return [Metric(p.key, float(p.special) if p.special else p.value, p.step, p.time) for p in points]
 
     # -- artifacts ------------------------------------------------------------------------------------------------
 
     def put_artifact(self, artifact: Artifact, tags: Sequence[str] = ("latest",)) -> None:
         moment = iso(now())
         artifact = msgspec.structs.replace(artifact, created=artifact.created or moment, updated=moment)
-        row = {
-            "uid": artifact.uid, "project": artifact.project, "db_key": artifact.db_key or artifact.key,
-            "iteration": artifact.iteration, "tree": artifact.tree, "kind": artifact.kind, "created": artifact.created,
-            "doc": encode(artifact),
-        }  # fmt: skip
+        row = rows.artifact_row(artifact)
 
         def work(c: sa.Connection) -> None:
             self._put(c, t.artifacts, row)
+            rows.write_artifact_labels(c, artifact)
+            # where it stands in listings by tag
+            c.execute(sa.update(t.artifact_tags).where(t.artifact_tags.c.uid == artifact.uid).values(created=artifact.created))
             for tag in tags:
                 self._tag(c, artifact, tag)
 
@@ -326,7 +331,7 @@ class SqlRunStore:
 
     def _tag(self, c: sa.Connection, artifact: Artifact, tag: str) -> None:
         key = artifact.db_key or artifact.key
-        row = {"project": artifact.project, "db_key": key, "iteration": artifact.iteration, "tag": tag, "uid": artifact.uid}
+        row = {"project": artifact.project, "db_key": key, "iteration": artifact.iteration, "tag": tag, "uid": artifact.uid, "created": artifact.created}
         self._put(c, t.artifact_tags, row)
 
     def get_artifact(self, ref: ArtifactRef) -> Artifact:
@@ -385,6 +390,7 @@ class SqlRunStore:
 
     def delete_artifact(self, artifact: Artifact) -> None:
         def work(c: sa.Connection) -> None:
+            c.execute(sa.delete(t.artifact_labels).where(t.artifact_labels.c.uid == artifact.uid))
             c.execute(sa.delete(t.artifact_tags).where(t.artifact_tags.c.uid == artifact.uid))
             c.execute(sa.delete(t.artifacts).where(t.artifacts.c.uid == artifact.uid))
 
@@ -436,6 +442,13 @@ class SqlRunStore:
     def outbox_size(self) -> int:
         with self.db.read() as c:
             return int(c.execute(sa.select(sa.func.count()).select_from(t.outbox)).scalar() or 0)
+
+
+def _check_cache_key(run: Run) -> None:
+    if len(run.cache_key) > 64:
+        raise MLRunInvalidArgumentError(
+            f"run {run.uid[:12]} has a cache key that cannot be stored", why=f"it has {len(run.cache_key)} characters, at most 64 are allowed"
+        )
 
 
 def _same(table: sa.Table, key: dict[str, Any]) -> list[Any]:
