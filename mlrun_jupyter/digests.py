@@ -48,18 +48,21 @@ class Digests:
             self._known = None
 
     def of_path(self, path: Path) -> str:
-        """SHA-256 of a file; of a folder, over names and digests of its files in sorted order.
+        """SHA-256 of a file; of a folder, over names and digests of its files in sorted order, as artifacts have it.
 
         :raises OSError: when it cannot be read.
         """
         if not path.is_dir():
             return self._file(path)
         whole = hashlib.sha256()
-        for folder, names, files in os.walk(path, followlinks=True):
-            names.sort()
-            for name in sorted(files):
-                file = Path(folder) / name
+        found = sorted(path.rglob("*"))
+        for file in found:
+            if file.is_file():
                 whole.update(f"{file.relative_to(path).as_posix()}\0{self._file(file)}\n".encode("utf-8", "surrogateescape"))
+        for folder in found:
+            # what lies behind a link can be read through it as well
+            if folder.is_symlink() and folder.is_dir() and not path.resolve().is_relative_to(folder.resolve()):
+                whole.update(f"{folder.relative_to(path).as_posix()}\0{self.of_path(folder.resolve())}\n".encode("utf-8", "surrogateescape"))
         return whole.hexdigest()
 
     def of_url(self, url: str) -> str:

@@ -17,9 +17,13 @@ from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
+from mlrun_jupyter.runs.cache import Why
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
+
+CACHE = "mlrun/cache"
+"""Label of a function whose runs ask the cache."""
 
 
 class RunObject:
@@ -120,7 +124,7 @@ class RunObject:
 
     def metrics(self, key: str = "") -> list[Metric]:
         """Points of the metrics, by key and step."""
-        return self._session.store.get_metrics(self.uid, key)
+        return self._session.store.get_metrics(self._run.cached_from or self.uid, key)
 
     @property
     def folder(self) -> Path:
@@ -185,16 +189,31 @@ class RunObject:
         return self
 
     def notebook(self) -> Any:
-        """The executed notebook (``nbformat``), as far as it came."""
-        return views.executed_notebook(self.folder)
+        """The executed notebook (``nbformat``), as far as it came; of a cached run, that of the run whose outputs it has."""
+        return views.executed_notebook(self._executed().folder)
+
+    def _executed(self) -> RunObject:
+        """The run that was executed: this one, or the one whose outputs it has."""
+        if not self._run.cached_from:
+            return self
+        try:
+            return RunObject(self._session, self._session.store.get_run(self._run.cached_from))
+        except MLRunNotFoundError:
+            return self
 
     def report(self) -> Path:
         """The HTML report; written now when the worker could not."""
+        if (executed := self._executed()) is not self:
+            return executed.report()
         path = self.folder / views.REPORT
         if not path.is_file():
             run = self.refresh()
             views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=f"`{run.uid}`\n\n{run.cause}")
         return path
+
+    def why(self) -> Why:
+        """Why it was, or was not, given the outputs of an earlier run, and what differs from the nearest one."""
+        return self._session.why(self.refresh())
 
     def lineage(self) -> list[dict[str, str]]:
         """What it read and wrote: rows ``run name uri direction``."""
@@ -252,6 +271,8 @@ class FunctionObject:
         timeout: float | None = None,
         retries: int | None = None,
         env: Mapping[str, str] | None = None,
+        cache: bool | None = None,
+        seed: int | None = None,
     ) -> RunObject:
         """Run it.
 
@@ -261,13 +282,16 @@ class FunctionObject:
         :param watch: show its output until it ends, and raise when it fails; else return at once.
         :param local: accepted for MLRun's sake: the default executor runs on this machine anyway.
         :param returns: log hints that replace the declared outputs.
+        :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one;
+            ``None``: as the function says (``set_cache``).
+        :param seed: random numbers begin with it.
         :raises RunFailedError: when it was watched and did not complete.
         """
         function = self._session.adapted(self.record, handler=handler, returns=returns)
         return self._session.run(
             function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
-            timeout=timeout, retries=retries, env=env,
+            timeout=timeout, retries=retries, env=env, cache=cache, seed=seed,
         )  # fmt: skip
 
     def save(self, tag: str = "", versioned: bool = True) -> str:
@@ -297,6 +321,10 @@ class FunctionObject:
         """A version with the label added."""
         self.record = msgspec.structs.replace(self.record, labels={**self.record.labels, key: str(value)})
         return self
+
+    def set_cache(self, on: bool = True) -> FunctionObject:
+        """A version whose runs are given the outputs of an earlier one, where nothing has changed."""
+        return self.set_label(CACHE, "true" if on else "false")
 
     def with_code(self, body: str = "", from_file: str = "") -> FunctionObject:
         """Replace the code."""

@@ -11,16 +11,20 @@ import msgspec
 
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.artifacts.values import ArtifactValues
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError
-from mlrun_jupyter.handles import RunObject
+from mlrun_jupyter.errors import InputNotFoundError, MLRunError, MLRunInvalidArgumentError
+from mlrun_jupyter.handles import CACHE, RunObject
+from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.function import Function, declare_outputs
-from mlrun_jupyter.model.names import parse_artifact
+from mlrun_jupyter.model.names import parse_artifact, parse_function
 from mlrun_jupyter.model.order import BoundInput
+from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.notebooks import build
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import RUN_STORES
 from mlrun_jupyter.runs import delivery, supervise
+from mlrun_jupyter.runs.cache import Why, nearest
+from mlrun_jupyter.runs.display import Diff
 from mlrun_jupyter.runs.submit import submit
 from mlrun_jupyter.settings import Settings, load
 
@@ -123,7 +127,8 @@ class Session:
     ) -> RunObject:
         """Submit a run and, unless told not to, show its output until it ends."""
         self.store.put_function(function, ())
-        options = {key: value for key, value in options.items() if value not in ("", None)}
+        options = {key: value for key, value in options.items() if value is not None and value != ""}
+        options.setdefault("cache", function.labels.get(CACHE) == "true")
         run = submit(
             self.store,
             self.settings,
@@ -141,6 +146,26 @@ class Session:
                 sys.stderr.write(f"\n[mlrun] the run goes on; stop it with `mlrun-jupyter abort {run.uid[:12]}`\n")
                 raise
         return handle
+
+    def why(self, run: Run) -> Why:
+        """Why a run was, or was not, given the outputs of an earlier one."""
+        if run.cached_from:
+            return Why(run, other=None, differences=())
+        others = self.store.list_runs(run.project, function=run.function_name, state=states.COMPLETED, limit=200)
+        other, differences = nearest(run, others)
+        diff: list[str] = []
+        if other is not None and other.function_hash != run.function_hash:
+            diff = self._code_diff(other, run)
+        return Why(run, other=other, differences=differences, diff=diff)
+
+    def _code_diff(self, other: Run, run: Run) -> list[str]:
+        """The first lines of code that differ."""
+        try:
+            one, two = (self.store.get_function(parse_function(found.function)) for found in (other, run))
+        except MLRunError:
+            return []
+        lines = Diff(one, two, files=(self.files_of(one), self.files_of(two))).lines()
+        return [line for line in lines[2:] if not line.startswith("@@")][:12]
 
     def reconcile(self) -> list[RunObject]:
         """End the records of runs whose worker is gone."""

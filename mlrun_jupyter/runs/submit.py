@@ -29,6 +29,7 @@ from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.processes import UID, host
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
+from mlrun_jupyter.runs import reuse
 from mlrun_jupyter.settings import Settings
 
 
@@ -48,10 +49,19 @@ def submit(
     timeout: float | None = None,
     retries: int | None = None,
     env: Mapping[str, str] | None = None,
+    cache: bool = False,
+    seed: int | None = None,
+    resumed_from: str = "",
+    resume: str = "",
+    resume_cell: int = 0,
 ) -> Run:
     """Record a run and start its worker. Everything that can be refused is refused before anything is written.
 
     :param bind_input: ``(name, location, workdir) -> BoundInput``, which finds what an input names.
+    :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one. Else
+        this one's are meant to be given again, and what forbids that is said aloud.
+    :param seed: random numbers begin with it; ``None``: with one of the worker's choice.
+    :param resumed_from: the run that it goes on with, in whose folder (``resume``) the names are, at the body cell ``resume_cell``.
     :raises ParameterError: unknown, missing or ill-typed parameters.
     :raises InputNotFoundError: an input that is unknown, missing or not there.
     """
@@ -84,8 +94,13 @@ def submit(
         created=iso(now()), updated=iso(now()), executor=executor or settings.executor,
         timeout=timeout if timeout is not None else function.timeout,
         retries=retries if retries is not None else function.retries, owner=user(), folder=place, workdir=str(folder),
-        artifact_path=path or f"artifacts/{function.project}/{uid}", commit=git_commit(folder),
+        artifact_path=path or f"artifacts/{function.project}/{uid}", resumed_from=resumed_from,
     )  # fmt: skip
+    if cache:
+        earlier, asked, _ = reuse.find(store, settings.home_path, function, bound, located, env or {}, folder)
+        run = msgspec.structs.replace(run, cache=asked)
+        if earlier is not None:
+            return reuse.give(store, settings.home_path, run, earlier)
     order = Order(
         uid=uid, project=function.project, name=run_name, function=function, home=str(settings.home_path),
         folder=str(settings.home_path / place), workdir=str(folder),
@@ -93,7 +108,8 @@ def submit(
         sources=tuple({"name": given.name, "uri": given.uri} for given in located), labels=run.labels,
         env={**function.env, **(env or {})}, timeout=run.timeout, retries=run.retries, start_timeout=settings.start_timeout,
         start_retries=settings.start_retries, tracking_uri=settings.tracking, output_limit=settings.output_limit,
-        spill_limit=settings.spill_limit,
+        spill_limit=settings.spill_limit, cache=cache, audit=settings.audit, seed=seed, resume=resume, resume_cell=resume_cell,
+        checkpoint_limit=settings.checkpoint_limit,
     )  # fmt: skip
     file = _write_order(order)
     store.create_run(run)

@@ -28,17 +28,19 @@ from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import amount, elapsed, iso, now
 from mlrun_jupyter.model.order import Order
-from mlrun_jupyter.model.run import Progress, Run
+from mlrun_jupyter.model.run import Progress, Record, Run
 from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name
 from mlrun_jupyter.protocols.store import Store
-from mlrun_jupyter.runs import delivery
+from mlrun_jupyter.runs import audit, delivery
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
 from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
+from mlrun_jupyter.worker.evidence import PATIENCE, Evidence
 from mlrun_jupyter.worker.shell import entry, search_path
+from mlrun_jupyter.worker.watching import SEED
 from mlrun_jupyter.worker.zygote import Once, Parent, Zygote
 
 PULSE = 0.2
@@ -91,6 +93,8 @@ class Worker:
         self._started = time.monotonic()
         self.start = "cold"
         self._dying: list[int] = []
+        self.seed = order.seed if order.seed is not None else int.from_bytes(os.urandom(4), "big")
+        self.evidence = Evidence(order)
 
     def _secrets(self) -> list[str]:
         from mlrun_jupyter.registry import SECRET_STORES
@@ -109,6 +113,7 @@ class Worker:
         self._zygote = self._fork_zygote()
         pulse = threading.Thread(target=self._pulse, name="mlrun-pulse", daemon=True)
         pulse.start()
+        self.evidence.start()
         state, cause, error = states.ERROR, "", ""
         try:
             state, cause, error = self._attempts()
@@ -223,6 +228,8 @@ class Worker:
             ORDER: str(self.order_path),
             ATTEMPT: str(attempt),
             UID: self.order.uid,
+            # a second try with the same random numbers would be the same try
+            SEED: str(self.seed + attempt - 1),
             "MLRUN_JUPYTER_HOME": self.order.home,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
@@ -409,6 +416,8 @@ class Worker:
                 value = lookup(Path(self.order.home), self.order.project, event["name"]) or self.order.env.get(event["name"])
                 if value:
                     self.redact.add(value)
+            elif event["event"] == "record":
+                self.evidence.report = event
         return events
 
     _waiting: list[dict[str, Any]]
@@ -465,6 +474,10 @@ class Worker:
         with contextlib.suppress(MLRunError):
             self._apply_events()
         notes = tuple(f"output of cell {cell} was truncated; the rest is in spill-{cell}.log" for cell in self.journal.truncated)
+        record, key = self._evidence()
+        if self.order.cache and state == states.COMPLETED:
+            notes += tuple(f"its outputs will not be given again: {text}" for text in self._why_not(record))
+        commit = self.evidence.sources(PATIENCE, self.redact, self.folder)
         tracking = self.folder / "tracking.json"
         known = json.loads(tracking.read_text(encoding="utf-8")) if tracking.is_file() else {}
 
@@ -472,7 +485,8 @@ class Worker:
             return msgspec.structs.replace(
                 run, state=state, cause=self.redact(cause), error=error, ended=iso(now()), peak_memory=self.peak_memory,
                 notes=(*run.notes, *notes), progress=self._progress,
-                tracking={**run.tracking, **{k: str(v) for k, v in known.items()}},
+                tracking={**run.tracking, **{k: str(v) for k, v in known.items()}}, record=record,
+                cache_key=key if state == states.COMPLETED else "", commit=commit or run.commit,
             )  # fmt: skip
 
         # a full disk or a database that restarts may pass; the truth about a run is worth some waiting
@@ -492,9 +506,29 @@ class Worker:
         self.journal.write("end", state=state, cause=cause)
         self.journal.sync()
 
+    def _evidence(self) -> tuple[Record, str]:
+        try:
+            return self.evidence.finish(self.redact)
+        except Exception:
+            # without a record the outputs are not given again; the run itself is none the worse for it
+            traceback.print_exc()
+            return Record(), ""
+
+    @staticmethod
+    def _why_not(record: Record) -> list[str]:
+        if not record.known:
+            return ["nothing was recorded of what it read"]
+        lines = []
+        for entry, text in zip(record.unseen, audit.describe(record.unseen), strict=True):
+            tip = audit.advice(entry)
+            lines.append(f"{text} — {tip}" if tip else text)
+        return lines
+
     def publish(self, *, tell: bool = True) -> None:
         """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this."""
         run = self.store.get_run(self.order.uid)
+        if not run.commit and (commit := self.evidence.sources(20.0, self.redact, self.folder)):
+            self._update(commit=commit)
         try:
             views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=_subtitle(run))
         except Exception:
