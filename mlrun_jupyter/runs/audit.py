@@ -27,6 +27,8 @@ SPILL = "reads.jsonl"
 # What a library asks the system for by itself. It says nothing about data.
 HARMLESS = frozenset({"uname", "lscpu", "fc-list", "ldconfig", "nvidia-smi", "file", "sysctl", "getconf"})
 SYSTEM = ("/proc", "/sys", "/dev", "/usr/share", "/usr/lib", "/lib", "/lib64", "/etc", "/run/systemd", "/usr/local/share", "/var/lib/dbus")
+# Read by the standard library in C, where nobody can tell who asked
+ALWAYS = ("/usr/share/zoneinfo", "/etc/localtime", "/dev/null", "/dev/urandom")
 # Modules of the standard library through which code opens files; the frame behind them is who asked
 THROUGH = frozenset(
     {"pathlib", "io", "codecs", "shutil", "os", "glob", "fileinput", "tempfile", "gzip", "bz2", "lzma", "tarfile", "zipfile", "_pyio",
@@ -58,7 +60,7 @@ class Recorder:
         self.roots: set[str] = set()
         self.variables: dict[str, str] = {}
         self.seeds: dict[str, int] = {}
-        self.start = {name.partition(".")[0] for name in list(sys.modules)}
+        self._imported_by_us: set[str] = set()
         self.written: set[str] = set()
         self._own = tuple(dict.fromkeys(form for path in own for form in (os.path.abspath(path), os.path.realpath(path))))
         self._libraries = _libraries()
@@ -119,6 +121,8 @@ class Recorder:
                     inside = place if _within(place, library) else real
                     self._root(inside[len(library) + 1 :].partition(os.sep)[0].partition(".")[0])
                 return
+        if any(_within(place, folder) for folder in ALWAYS):
+            return
         system = any(_within(place, folder) for folder in (*SYSTEM, *_settings_of_libraries()))
         there = os.path.exists(place) or "*" in place
         if (system or not there) and not direct and not self._by_user():
@@ -218,21 +222,36 @@ class Recorder:
             return
         for library in self._libraries:
             if _within(place, library):
-                if "-packages" in library:
-                    self._root(place[len(library) + 1 :].partition(os.sep)[0].partition(".")[0])
                 return
         if place not in self.modules:
             self.modules.add(place)
             self._tell("module", place)
 
     def imported(self, args: tuple[Any, ...]) -> None:
+        root = str(args[0]).partition(".")[0]
+        frame: Any = sys._getframe(2)
+        while frame is not None and frame.f_code.co_filename.startswith(("<frozen importlib", _IMPORTLIB)):
+            frame = frame.f_back
+        asker = str(frame.f_globals.get("__name__") or "").partition(".")[0] if frame is not None else ""
+        # what we import, and what that imports, is not the run's
+        if (asker in _OURS or asker in self._imported_by_us) and root not in self.roots:
+            self._imported_by_us.add(root)
+        else:
+            self._imported_by_us.discard(root)
+            self._root(root)
         if args[1]:
             self.module(str(args[1]))
 
     def listed(self, args: tuple[Any, ...]) -> None:
         if isinstance(args[0], int):
             return
-        if sys._getframe(2).f_code.co_filename.startswith("<frozen importlib"):
+        frame: Any = sys._getframe(2)
+        # looking for modules and plugins among what is installed
+        while frame is not None and frame.f_code.co_filename.startswith(_STDLIB) and "-packages" not in frame.f_code.co_filename:
+            if frame.f_code.co_filename.startswith((_IMPORTLIB, _PKGUTIL)):
+                return
+            frame = frame.f_back
+        if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
             return
         self.path(args[0] if args[0] is not None else ".", kind=FOLDER)
 
@@ -303,7 +322,7 @@ class Recorder:
         self._read_spill()
         unseen = dict(self.unseen)
         now = {name.partition(".")[0] for name in list(sys.modules)}
-        roots = sorted((now - self.start) | (set(static) & now) | self.roots)
+        roots = sorted((set(static) & now) | self.roots)
         for name in roots:
             if name in OPAQUE:
                 unseen.setdefault(f"{NATIVE}: {name}", None)
@@ -334,11 +353,16 @@ EVENTS: dict[str, Callable[[Recorder, Any], None]] = {
     "os.system": Recorder.shelled, "os.exec": Recorder.executed, "os.posix_spawn": Recorder.executed, "os.spawn": Recorder.executed,
     "ctypes.dlopen": Recorder.loaded, "mlrun.fork_exec": Recorder.forked,
 }  # fmt: skip
+_OURS = frozenset(
+    {"mlrun_jupyter", "mlrun_jupyter_magics", "IPython", "ipykernel", "jupyter_client", "jupyter_core", "nbclient", "nbformat", "papermill",
+     "matplotlib_inline", "traitlets", "sqlalchemy"}
+)  # fmt: skip
 _active: list[Recorder] = []
 _inside = threading.local()
 _hooked: list[int] = []
 _HERE = (__file__, str(Path(__file__).with_name("readers.py")))
 _STDLIB = sysconfig.get_path("stdlib")
+_IMPORTLIB, _PKGUTIL = os.path.join(_STDLIB, "importlib"), os.path.join(_STDLIB, "pkgutil.py")
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:

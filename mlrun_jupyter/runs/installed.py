@@ -19,6 +19,8 @@ from typing import Any
 import msgspec
 
 FOLDER = "cache"
+# What a worker may have imported ahead, so that no import tells that it is used: then even a need that is optional counts
+AHEAD = frozenset({"numpy", "pandas", "matplotlib", "scipy", "scikit-learn", "pyarrow"})
 
 
 class Installed(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ def installed(home: Path) -> Installed:
 
 
 def _name() -> str:
-    parts: list[Any] = [sys.version, sys.prefix]
+    parts: list[Any] = [1, sys.version, sys.prefix]
     for entry in sys.path:
         if entry.endswith("-packages"):
             with contextlib.suppress(OSError):
@@ -76,7 +78,8 @@ def _read() -> Installed:
         if not name or name in versions:
             continue
         versions[name] = found.version
-        requires[name] = sorted({normal(re.split(r"[\s;\[<>=!~(]", text, maxsplit=1)[0]) for text in found.requires or ()})
+        needed = {normal(re.split(r"[\s;\[<>=!~(]", text, maxsplit=1)[0]): "extra" in text.partition(";")[2] for text in found.requires or ()}
+        requires[name] = sorted(other for other, optional in needed.items() if not optional or other in AHEAD)
         for module in _modules(found):
             modules.setdefault(module, set()).add(name)
     return Installed({key: sorted(value) for key, value in modules.items()}, versions, requires)

@@ -101,7 +101,7 @@ def make(
             modules[path] = digest(Path(path))
         except OSError:
             unseen.append(f"{audit.FILE}: {path}")
-    packages = lock(report["roots"], report["loaded"], known)
+    packages = lock([root for root in report["roots"] if not root.startswith("mlrun_jupyter")], report["loaded"], known)
     if OWN in known.versions:
         # ourselves alone: what we stand on counts when the run's code uses it as well
         packages[OWN] = known.versions[OWN]
