@@ -13,17 +13,16 @@ from mlrun_jupyter.errors import MLRunNotFoundError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
-from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.function import CACHE, Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
 from mlrun_jupyter.runs.cache import Why
+from mlrun_jupyter.runs.compare import Comparison
+from mlrun_jupyter.runs.replay import Replay
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
-
-CACHE = "mlrun/cache"
-"""Label of a function whose runs ask the cache."""
 
 
 class RunObject:
@@ -215,6 +214,27 @@ class RunObject:
         """Why it was, or was not, given the outputs of an earlier run, and what differs from the nearest one."""
         return self._session.why(self.refresh())
 
+    def replay(self, tolerance: float = 1e-9, anyway: bool = False) -> Replay:
+        """Run it again exactly, and compare each output.
+
+        :param tolerance: largest relative difference of numbers that count as close.
+        :param anyway: although an input has changed since.
+        :raises MLRunPreconditionFailedError: when one has.
+        """
+        return self._session.replay(self.refresh(), tolerance=tolerance, anyway=anyway)
+
+    def resume(self, watch: bool = True, anyway: bool = False) -> RunObject:
+        """Go on with a failed notebook at the cell that failed, or as near before it as its names can be restored.
+
+        :param watch: show its output until it ends, and raise when it fails; else return at once.
+        :param anyway: although an input has changed since.
+        :returns: the new run.
+        """
+        made: RunObject = self._session.resume(self.refresh(), anyway=anyway)
+        if watch:
+            made.wait_for_completion(show_logs=True)
+        return made
+
     def lineage(self) -> list[dict[str, str]]:
         """What it read and wrote: rows ``run name uri direction``."""
         return self._session.store.list_uses(run=self.uid)
@@ -381,6 +401,20 @@ class RunList(Sequence[RunObject]):
                 row.update(parts)
             rows.append({**row, "artifacts": record.artifact_uris, "error": record.cause})
         return pd.DataFrame(rows)
+
+    def compare(self, hide_identical: bool = True, exclude: Sequence[str] = (), show: bool | None = None) -> Comparison:
+        """What differs between these runs, as a table with plots.
+
+        :param hide_identical: leave out what is the same in all.
+        :param exclude: parameters, results and packages to leave out.
+        :param show: display it as well.
+        :raises MLRunInvalidArgumentError: for fewer than 2 or more than 50 runs.
+        """
+        runs = [run.refresh() for run in self._runs]
+        found = Comparison(runs, hide_identical=hide_identical, exclude=exclude, metrics={run.uid: run.metrics() for run in self._runs})
+        if show:
+            _display(found)
+        return found
 
     def show(self) -> None:
         """Display the table."""

@@ -12,10 +12,10 @@ import msgspec
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.artifacts.values import ArtifactValues
 from mlrun_jupyter.errors import InputNotFoundError, MLRunError, MLRunInvalidArgumentError
-from mlrun_jupyter.handles import CACHE, RunObject
+from mlrun_jupyter.handles import RunObject
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
-from mlrun_jupyter.model.function import Function, declare_outputs
+from mlrun_jupyter.model.function import CACHE, Function, declare_outputs
 from mlrun_jupyter.model.names import parse_artifact, parse_function
 from mlrun_jupyter.model.order import BoundInput
 from mlrun_jupyter.model.run import Run
@@ -25,6 +25,7 @@ from mlrun_jupyter.registry import RUN_STORES
 from mlrun_jupyter.runs import delivery, supervise
 from mlrun_jupyter.runs.cache import Why, nearest
 from mlrun_jupyter.runs.display import Diff
+from mlrun_jupyter.runs.replay import Replay
 from mlrun_jupyter.runs.submit import submit
 from mlrun_jupyter.settings import Settings, load
 
@@ -157,6 +158,18 @@ class Session:
         if other is not None and other.function_hash != run.function_hash:
             diff = self._code_diff(other, run)
         return Why(run, other=other, differences=differences, diff=diff)
+
+    def replay(self, run: Run, *, tolerance: float = 1e-9, anyway: bool = False) -> Replay:
+        """Run it again exactly, and compare each output."""
+        from mlrun_jupyter.replays import replay
+
+        return replay(self, run, tolerance=tolerance, anyway=anyway)
+
+    def resume(self, run: Run, *, anyway: bool = False) -> RunObject:
+        """Go on with a failed notebook."""
+        from mlrun_jupyter.resumes import resume
+
+        return RunObject(self, resume(self, run, anyway=anyway))
 
     def _code_diff(self, other: Run, run: Run) -> list[str]:
         """The first lines of code that differ."""

@@ -16,7 +16,7 @@ from mlrun_jupyter.errors import (
     RunFailedError,
 )
 from mlrun_jupyter.handles import FunctionObject, RunObject
-from mlrun_jupyter.model.function import Origin
+from mlrun_jupyter.model.function import CACHE, Origin
 from mlrun_jupyter.model.names import check_tag
 from mlrun_jupyter.notebooks.define import define_cell
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
@@ -33,7 +33,11 @@ USAGE = """%mlrun project NAME                  choose (or create) the project
 %mlrun show UID                      a run
 %mlrun logs UID                      what it printed
 %mlrun abort UID                     end it
-%mlrun diff A B                      code and spec of two versions"""
+%mlrun diff A B                      code and spec of two versions
+%mlrun why UID                       why it was, or was not, given the outputs of an earlier run
+%mlrun replay UID                    run it again exactly, and compare
+%mlrun resume UID                    go on with a failed notebook at the cell that failed
+%mlrun compare UID UID …             what differs between runs"""
 
 
 @magics_class
@@ -57,7 +61,8 @@ class MlrunMagics(Magics):
         --input NAME[:TYPE][=PATH|URI]   data: a table arrives as a DataFrame; types: DataFrame DataItem path str bytes
         --returns A,B:dataset,C:model    what the cell leaves behind
         --capture NAME                   take a value of the notebook along, stored as an artifact
-        --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run  --executor NAME
+        --cache                          give an earlier run's outputs where nothing has changed
+        --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run  --executor NAME  --seed N
 
         Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
         documents it: ``--param trees:int=200  # how many``.
@@ -72,7 +77,7 @@ class MlrunMagics(Magics):
             return function
         return self._run(
             project, function, inputs=wired, labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor,
+            executor=options.executor, seed=options.seed,
         )  # fmt: skip
 
     def _define(
@@ -87,6 +92,7 @@ class MlrunMagics(Magics):
             key: value
             for key, value in {
                 "description": options.description, "timeout": options.timeout, "retries": options.retries,
+                "labels": {CACHE: "true"} if options.cache else {},
             }.items()
             if value
         }  # fmt: skip
@@ -142,8 +148,11 @@ class MlrunMagics(Magics):
             function.record, params=params, inputs=inputs, watch=False, workdir=self._folder(),
             artifact_path=project.artifact_path, **options,
         )  # fmt: skip
-        if background:
-            return run
+        return run if background else self._watch(run)
+
+    def _watch(self, run: RunObject) -> RunObject:
+        """Show what the run says until it ends, and bring its outputs here."""
+        session = run._session
         stream = Stream(self.shell, run.folder, run.uid)
         try:
             supervise.wait(session.store, session.settings, run.uid, tick=stream.pump, interval=0.05)
@@ -156,7 +165,8 @@ class MlrunMagics(Magics):
 
     def _after(self, run: RunObject, stream: Stream) -> None:
         record = run.refresh()
-        for note in record.notes:
+        # what a cached run has to say stood in its journal already
+        for note in record.notes if not record.cached_from else ():
             sys.stderr.write(f"[mlrun] {note}\n")
         if record.state != "completed":
             raise RunFailedError(
@@ -200,6 +210,7 @@ class MlrunMagics(Magics):
         commands = {
             "project": self._command_project, "run": self._command_run, "runs": self._command_runs,
             "functions": self._command_functions, "artifacts": self._command_artifacts, "models": self._command_models,
+            "why": self._command_why, "replay": self._command_replay, "resume": self._command_resume, "compare": self._command_compare,
             "show": self._command_show, "logs": self._command_logs, "abort": self._command_abort, "diff": self._command_diff,
         }  # fmt: skip
         if words[0] not in commands:
@@ -223,7 +234,7 @@ class MlrunMagics(Magics):
         return self._run(
             project, function, params=typed(function.record, pairs(options.params, "parameter")),
             inputs=dict(pairs(options.input, "input")), labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor, timeout=options.timeout, retries=options.retries,
+            executor=options.executor, timeout=options.timeout, retries=options.retries, cache=options.cache, seed=options.seed,
         )  # fmt: skip
 
     def _command_runs(self, words: list[str]) -> Any:
@@ -249,6 +260,19 @@ class MlrunMagics(Magics):
 
     def _command_abort(self, words: list[str]) -> Any:
         return _project().get_run(_one(words, "abort UID")).abort()
+
+    def _command_why(self, words: list[str]) -> Any:
+        return _project().get_run(_one(words, "why UID")).why()
+
+    def _command_replay(self, words: list[str]) -> Any:
+        return _project().get_run(_one(words, "replay UID")).replay()
+
+    def _command_resume(self, words: list[str]) -> Any:
+        run = _project().get_run(_one(words, "resume UID")).resume(watch=False)
+        return self._watch(run)
+
+    def _command_compare(self, words: list[str]) -> Any:
+        return _project().compare_runs(words)
 
     def _command_diff(self, words: list[str]) -> Any:
         if len(words) != 2:

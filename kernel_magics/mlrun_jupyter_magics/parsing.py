@@ -98,6 +98,8 @@ def cell_parser() -> LineParser:
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--background", "-b", action="store_true")
+    parser.add_argument("--cache", action="store_true", help="give an earlier run's outputs where nothing has changed")
+    parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--no-run", action="store_true", help="define the function only")
     return parser
 
@@ -113,6 +115,8 @@ def run_parser() -> LineParser:
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
     parser.add_argument("--retries", type=int, default=None)
     parser.add_argument("--background", "-b", action="store_true")
+    parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument("--seed", type=int, default=None)
     return parser
 
 

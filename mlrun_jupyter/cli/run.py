@@ -30,12 +30,14 @@ from mlrun_jupyter.cli.common import (
 @click.option("--timeout", type=float, default=None, help="Seconds.")
 @click.option("--retries", type=int, default=None)
 @click.option("--artifact-path", default="")
+@click.option("--cache/--no-cache", default=None, help="Give an earlier run's outputs where nothing has changed.")
+@click.option("--seed", type=int, default=None, help="Random numbers begin with it.")
 @click.option("--background", "-b", is_flag=True, help="Return at once.")
 @project_option
 @as_json_option
 def run(
     function: str, params: tuple[str, ...], inputs: tuple[str, ...], labels: tuple[str, ...], handler: str, name: str,
-    executor: str, timeout: float | None, retries: int | None, artifact_path: str, background: bool, project: str | None,
+    executor: str, timeout: float | None, retries: int | None, artifact_path: str, cache: bool | None, seed: int | None, background: bool, project: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Run FUNCTION: a name, name:tag, name@hash, or a .py or .ipynb file. Exit status 1 when the run fails."""
@@ -48,7 +50,7 @@ def run(
     typed = {key: read_text(declared.get(key, Parameter(key)), text) for key, text in pairs(params, "param").items()}
     made = found.run(
         handler=handler, params=typed, inputs=pairs(inputs, "input"), labels=pairs(labels, "label"), name=name, executor=executor,
-        timeout=timeout, retries=retries, artifact_path=artifact_path, watch=False,
+        timeout=timeout, retries=retries, artifact_path=artifact_path, cache=cache, seed=seed, watch=False,
     )  # fmt: skip
     if not background:
         try:

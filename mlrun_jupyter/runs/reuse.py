@@ -34,7 +34,7 @@ def find(
     given = {**function.env, **env}
     with Digests(home) as known:
         digests = record.digest_inputs(inputs, known, workdir=workdir)
-        key = record.key_of(function.hash, parameters, digests, {one.name: one.type for one in inputs}, given)
+        key = record.key_of(function.work_hash, parameters, digests, {one.name: one.type for one in inputs}, given)
         if not key:
             names = ", ".join(name for name, digest in digests.items() if not digest)
             return None, (f"input {names} has no digest: its store says neither ETag nor time of the last change",), ""

@@ -72,7 +72,7 @@ class Evidence:
                 undigested={given.name: given.uri for given in self.order.inputs},
             )  # fmt: skip
         key = record.key_of(
-            self.order.function.hash, self.order.parameters, digests, {given.name: given.type for given in self.order.inputs}, self.order.env
+            self.order.function.work_hash, self.order.parameters, digests, {given.name: given.type for given in self.order.inputs}, self.order.env
         )
         return made, key
 

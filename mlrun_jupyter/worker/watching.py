@@ -35,6 +35,7 @@ def begin(order: Order) -> None:
         audit.watch_variables()
         recorder.seeds["start"] = seed
     sow(seed, recorder)
+    sys.meta_path.insert(0, _QuietImports())
     readers.watch({"numpy.random": lambda module: _sow_numpy(module, seed, recorder), "torch": lambda module: _sow_torch(module, seed, recorder)})
 
 
@@ -81,6 +82,45 @@ def _sow_numpy(module: ModuleType, seed: int, recorder: Any) -> None:
 def _sow_torch(module: ModuleType, seed: int, recorder: Any) -> None:
     module.manual_seed(seed)
     module.manual_seed = _telling(module.manual_seed, "torch", recorder)  # type: ignore[attr-defined]
+
+
+class _QuietImports:
+    """Has the import of a package leave the random numbers as they were.
+
+    Some packages draw a few when they are imported; then the numbers of a run would depend on what was imported ahead.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> Any:
+        if self._depth:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
+        spec = next((found for finder in others if (found := finder.find_spec(fullname, path, target))), None)
+        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module") or "-packages" not in (spec.origin or ""):
+            return spec
+        run = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            before = random.getstate()
+            numpy = sys.modules.get("numpy.random")
+            state = numpy.get_state() if numpy is not None else None
+            self._depth += 1
+            try:
+                run(module)
+            finally:
+                self._depth -= 1
+                random.setstate(before)
+                if state is not None:
+                    sys.modules["numpy.random"].set_state(state)
+
+        try:
+            spec.loader.exec_module = exec_module
+        except AttributeError:
+            # a loader of a built-in kind, which has no room for it
+            pass
+        return spec
 
 
 def _telling(function: Any, name: str, recorder: Any) -> Any:
