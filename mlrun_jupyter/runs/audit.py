@@ -125,7 +125,7 @@ class Recorder:
             return
         system = any(_within(place, folder) for folder in (*SYSTEM, *_settings_of_libraries()))
         there = os.path.exists(place) or "*" in place
-        if (system or not there) and not direct and not self._by_user():
+        if (system or not there) and not direct and not self.by_user():
             return
         self._known.add(place)
         self.note(kind, _shown(place))
@@ -150,7 +150,7 @@ class Recorder:
 
     # -- who asked ------------------------------------------------------------------------------------------------
 
-    def _by_user(self) -> bool:
+    def by_user(self) -> bool:
         """Whether the run's own code asked, directly or through the standard library."""
         frame: Any = sys._getframe(2)
         for _ in range(40):
@@ -294,7 +294,7 @@ class Recorder:
     def started(self, args: tuple[Any, ...]) -> None:
         command = args[1] if len(args) > 1 and args[1] else args[0]
         words = [os.fsdecode(word) for word in command] if isinstance(command, list | tuple) else [os.fsdecode(command)]
-        if os.path.basename(words[0].split()[0] if words and words[0].split() else "") in HARMLESS and not self._by_user():
+        if os.path.basename(words[0].split()[0] if words and words[0].split() else "") in HARMLESS and not self.by_user():
             return
         self.note(PROGRAM, " ".join(words)[:200])
 
@@ -309,7 +309,7 @@ class Recorder:
         self.note(PROGRAM, " ".join(os.fsdecode(word) for word in command)[:200])
 
     def loaded(self, args: tuple[Any, ...]) -> None:
-        if args[0] is not None and self._by_user():
+        if args[0] is not None and self.by_user():
             self.note(NATIVE, os.fsdecode(args[0]))
 
     # -- the end --------------------------------------------------------------------------------------------------
@@ -448,7 +448,7 @@ class Variables(os._Environ):  # type: ignore[type-arg]
 
     def __getitem__(self, key: Any) -> Any:
         recorder = current()
-        if recorder is None or not isinstance(key, str) or not recorder._by_user():
+        if recorder is None or not isinstance(key, str) or not recorder.by_user():
             return super().__getitem__(key)
         try:
             value = super().__getitem__(key)
@@ -460,7 +460,7 @@ class Variables(os._Environ):  # type: ignore[type-arg]
 
     def __iter__(self) -> Any:
         recorder = current()
-        if recorder is not None and recorder._by_user():
+        if recorder is not None and recorder.by_user():
             recorder.note(VARIABLE, "all variables")
         return super().__iter__()
 

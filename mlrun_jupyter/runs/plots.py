@@ -11,6 +11,8 @@ from mlrun_jupyter.errors import MLRunMissingDependencyError
 
 # told apart by readers who see few colours, and legible on white and on black
 COLOURS = ("#4c8bd8", "#e0822b", "#3fa66a", "#d2527f", "#9a6fd0", "#b0912b", "#2ea7b5", "#c75b4a", "#7f8c3d", "#8a8f99")
+# letters stay legible where a line crosses them
+_HALO = "paint-order='stroke' stroke='var(--jp-layout-color0,Canvas)' stroke-width='3'"
 INK, DIM, RULE = "var(--jp-ui-font-color1,currentColor)", "var(--jp-ui-font-color2,#858585)", "var(--jp-border-color1,#9a9a9a)"
 MOST_AXES, MOST_POINTS = 14, 400
 
@@ -66,7 +68,7 @@ def parallel(axes: Sequence[tuple[str, Sequence[Any]]], names: Sequence[str]) ->
         for place, text in scales[at][1]:
             y = top + (1 - place) * (height - top - bottom)
             parts.append(f"<line x1='{x - 3:.1f}' x2='{x + 3:.1f}' y1='{y:.1f}' y2='{y:.1f}' stroke='{RULE}'/>")
-            parts.append(f"<text x='{x - 7:.1f}' y='{y + 4:.1f}' text-anchor='end' fill='{DIM}'>{escape(_cut(text, 12))}</text>")
+            parts.append(f"<text x='{x - 7:.1f}' y='{y + 4:.1f}' text-anchor='end' fill='{DIM}' {_HALO}>{escape(_cut(text, 12))}</text>")
     return _svg(width, height, parts, "parameters and results as parallel axes")
 
 
@@ -195,7 +197,7 @@ def document(title: str, body: str) -> str:
         "@media (prefers-color-scheme:dark){:root{--jp-ui-font-color1:#e8e8e8;--jp-ui-font-color2:#a8a8a8;--jp-border-color1:#6a6a6a;"
         "--jp-border-color2:#4a4a4a;--jp-success-color1:#81c784;--jp-error-color1:#ef9a9a}}"
         "body{font:14px/1.5 system-ui,sans-serif;margin:24px;color:var(--jp-ui-font-color1);background:Canvas}"
-        "h1{font-size:18px;font-weight:600;margin:0 0 12px}table{font-size:13px}thead th{border-bottom:1px solid var(--jp-border-color2)}"
+        "h1{font-size:18px;font-weight:600;margin:0 0 12px}table{font-size:13px;border-collapse:collapse}td,th{padding:3px 16px 3px 0}thead th{border-bottom:1px solid var(--jp-border-color2)}"
         "tbody tr:hover{background:color-mix(in srgb,currentColor 6%,transparent)}"
         f"</style></head><body><h1>{escape(title)}</h1>{body}</body></html>\n"
     )

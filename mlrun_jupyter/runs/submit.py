@@ -54,6 +54,7 @@ def submit(
     resumed_from: str = "",
     resume: str = "",
     resume_cell: int = 0,
+    notes: tuple[str, ...] = (),
 ) -> Run:
     """Record a run and start its worker. Everything that can be refused is refused before anything is written.
 
@@ -61,6 +62,7 @@ def submit(
     :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one. Else
         this one's are meant to be given again, and what forbids that is said aloud.
     :param seed: random numbers begin with it; ``None``: with one of the worker's choice.
+    :param notes: what the reader should know of it from its start.
     :param resumed_from: the run that it goes on with, in whose folder (``resume``) the names are, at the body cell ``resume_cell``.
     :raises ParameterError: unknown, missing or ill-typed parameters.
     :raises InputNotFoundError: an input that is unknown, missing or not there.
@@ -95,6 +97,7 @@ def submit(
         timeout=timeout if timeout is not None else function.timeout,
         retries=retries if retries is not None else function.retries, owner=user(), folder=place, workdir=str(folder),
         artifact_path=path or f"artifacts/{function.project}/{uid}", resumed_from=resumed_from,
+        notes=notes,
     )  # fmt: skip
     if cache:
         earlier, asked, _ = reuse.find(store, settings.home_path, function, bound, located, env or {}, folder)

@@ -10,9 +10,11 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
+from mlrun_jupyter.errors import MLRunPreconditionFailedError
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import iso, new_uid, now
 from mlrun_jupyter.model.order import Order
@@ -82,7 +84,23 @@ def in_run(order: Order) -> Context:
 
         context._imports = lambda: imports_of(order)
     _CURRENT.append(context)
+    if order.checkpoint_limit:
+        from IPython.core.getipython import get_ipython
+
+        from mlrun_jupyter.worker import checkpoint
+
+        checkpoint.install(get_ipython(), order)  # type: ignore[no-untyped-call]
     return context
+
+
+def restore(names: MutableMapping[str, Any]) -> None:
+    """Put the names back that the cells of an earlier run left behind."""
+    from mlrun_jupyter.worker import checkpoint
+
+    order = current_order()
+    if order is None or not order.resume:
+        raise MLRunPreconditionFailedError("there is nothing to go on with", why="no run that was resumed executes this notebook")
+    checkpoint.restore(order, names)
 
 
 def in_folder(name: str) -> Context:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlrun_jupyter.digests import Digests
 from mlrun_jupyter.model.order import Order
 from mlrun_jupyter.model.run import Record
@@ -71,6 +73,8 @@ class Evidence:
                 self.report, inputs=digests, changed=changed, known=installed(self.home), digest=known.of_path, redact=redact,
                 undigested={given.name: given.uri for given in self.order.inputs},
             )  # fmt: skip
+        if self.order.resume:
+            made = msgspec.structs.replace(made, unseen=(*made.unseen, "resumed: another run executed its first cells"))
         key = record.key_of(
             self.order.function.work_hash, self.order.parameters, digests, {given.name: given.type for given in self.order.inputs}, self.order.env
         )

@@ -37,6 +37,7 @@ from mlrun_jupyter.runs import audit, delivery
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
+from mlrun_jupyter.worker import checkpoint
 from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
 from mlrun_jupyter.worker.evidence import PATIENCE, Evidence
 from mlrun_jupyter.worker.shell import entry, search_path
@@ -149,6 +150,35 @@ class Worker:
             path = self.folder / "bundle" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(blobs.get(Path(self.order.home), digest))
+        if self.order.resume:
+            checkpoint.take_over(self.order)
+            self._earlier = self.store.get_run(Path(self.order.resume).name)
+
+    def _function_notebook(self) -> Any:
+        notebook = build.build(self.order.function)
+        if not self.order.resume:
+            return notebook
+        manifest = checkpoint.read(self.folder, self.order.resume_cell) or {}
+        return build.resumed(
+            notebook, uid=Path(self.order.resume).name, start=self.order.resume_cell, definitions=manifest.get("definitions", [])
+        )
+
+    def _show_skipped(self, notebook: Any) -> None:
+        """What the skipped cells showed in the earlier run."""
+        folder = Path(self.order.resume)
+        uid = folder.name
+        earlier = views.cells_of(folder)
+        body = 0
+        for index, cell in enumerate(notebook.cells):
+            if not build.skipped(cell):
+                continue
+            self.journal.write("start", cell=index)
+            for entry in earlier[body] if body < len(earlier) else ():
+                fields = {key: value for key, value in entry.items() if key not in ("n", "t", "cell", "type")}
+                self.journal.write(entry["type"], cell=index, **fields)
+            self.journal.write("note", cell=index, text=f"not executed again: run {uid[:12]} left this behind")
+            self.journal.write("done", cell=index, ok=True, count=None)
+            body += 1
 
     def _end_strays(self) -> None:
         """End what the cells have left running. The zygote goes with this process, and its shells are on their way."""
@@ -172,7 +202,8 @@ class Worker:
         for attempt in range(1, self.order.retries + 2):
             self.journal.new_attempt(attempt)
             self._error = None
-            self._update(attempt=attempt, results={}, error="")
+            self._shown_skipped = False
+            self._update(attempt=attempt, error="", **self._inherited())
             state, cause, error = self._start_and_execute(attempt)
             if state != states.ERROR or self.stop_reason or attempt > self.order.retries:
                 return state, cause, error
@@ -182,6 +213,17 @@ class Worker:
             self._end_strays()
             self._finished.wait(min(2.0 ** (attempt - 1), 30))
         raise AssertionError("the loop returns")
+
+    def _inherited(self) -> dict[str, Any]:
+        """What the run has logged before its first cell: nothing, or what the run did that it goes on with."""
+        if self._earlier is None:
+            return {"results": {}}
+        metrics = self.store.get_metrics(self._earlier.uid)
+        if metrics:
+            self.store.put_metrics(self.order.uid, metrics)
+        for name, uri in self._earlier.artifact_uris.items():
+            self.store.put_use(self.order.uid, name, uri, "out")
+        return {"results": self._earlier.results, "artifact_uris": self._earlier.artifact_uris}
 
     def _start_and_execute(self, attempt: int) -> tuple[str, str, str]:
         """One attempt of the body, with as many tries to start a kernel as the order allows."""
@@ -196,7 +238,7 @@ class Worker:
             began = False
             try:
                 execution.execute(
-                    build.build(self.order.function),
+                    self._function_notebook(),
                     parameters=self._injected(),
                     observer=self,
                     workdir=self._workdir(),
@@ -250,7 +292,7 @@ class Worker:
         except RuntimeError as failure:
             return states.ERROR, str(failure), ""
         try:
-            execution.execute_forked(build.build(self.order.function), parameters=self._injected(), observer=self, shell=shell)
+            execution.execute_forked(self._function_notebook(), parameters=self._injected(), observer=self, shell=shell)
             return self._check_completed()
         except PapermillExecutionError as failure:
             return self._failed(failure)
@@ -329,6 +371,8 @@ class Worker:
         return process.poll() if process is not None else None
 
     _process: Any = None
+    _earlier: Run | None = None
+    _shown_skipped = False
     _zygote: Parent | None = None
 
     def _stopped(self) -> tuple[str, str, str]:
@@ -352,6 +396,9 @@ class Worker:
         temporary = self.folder / f".{views.PLANNED}"
         temporary.write_text(self.redact(nbformat.writes(planned)), encoding="utf-8")
         temporary.replace(self.folder / views.PLANNED)
+        if self.order.resume and not self._shown_skipped:
+            self._shown_skipped = True
+            self._show_skipped(planned)
 
     def kernel_started(self, manager: Any) -> None:
         self._manager = manager
@@ -535,6 +582,9 @@ class Worker:
             traceback.print_exc()
         self.journal.close()
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
+        if run.state == states.COMPLETED:
+            # nobody will go on with it
+            shutil.rmtree(self.folder / checkpoint.FOLDER, ignore_errors=True)
         if run.terminal:
             self.store.outbox_put("run", run.uid)
         if tell:

@@ -131,7 +131,7 @@ def _telling(function: Any, name: str, recorder: Any) -> Any:
     def telling(*args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         given = [*args[:1], *named.values()][:1]
-        if given and isinstance(given[0], int):
+        if given and isinstance(given[0], int) and recorder.by_user():
             recorder.seeds.setdefault(name, int(given[0]))
         return function(*args, **named)
 
