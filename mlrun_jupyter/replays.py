@@ -14,7 +14,7 @@ from mlrun_jupyter.model.names import parse_function
 from mlrun_jupyter.model.order import BoundInput, Order
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.notebooks import views
-from mlrun_jupyter.runs import cache, record, supervise
+from mlrun_jupyter.runs import audit, cache, record, supervise
 from mlrun_jupyter.runs.equality import DIFFERENT, EQUAL, MISSING, Verdict, compare
 from mlrun_jupyter.runs.installed import installed
 from mlrun_jupyter.runs.replay import LABEL, Replay, first_different_cell
@@ -102,7 +102,7 @@ def not_as_then(session: Session, run: Run, order: Order) -> list[str]:
             found.append(f"{'secret ' + name.removeprefix('secret:') if name.startswith('secret:') else 'variable ' + name} has another value")
     if not run.record.known:
         found.append("nothing was recorded of its packages and random numbers")
-    return found + [f"{text}, which may have changed" for text in cache.audit.describe(run.record.unseen)]
+    return found + [f"{text}, which may have changed" for text in audit.describe(run.record.unseen)]
 
 
 def compare_outputs(session: Session, run: Run, again: Run, tolerance: float) -> dict[str, Verdict]:

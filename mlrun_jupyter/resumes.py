@@ -14,8 +14,8 @@ from mlrun_jupyter.notebooks import build
 from mlrun_jupyter.notebooks.journal import last_attempt, read_all
 from mlrun_jupyter.notebooks.views import PLANNED
 from mlrun_jupyter.replays import bind, order_of, refuse_changed
+from mlrun_jupyter.runs import checkpoints
 from mlrun_jupyter.runs.submit import submit
-from mlrun_jupyter.worker import checkpoint
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
@@ -33,7 +33,7 @@ def resume(session: Session, run: Run, *, anyway: bool = False) -> Run:
     if run.state == states.COMPLETED:
         raise MLRunPreconditionFailedError(f"{short} completed", why="there is nothing to go on with", next_step=f"run it again: runs replay {run.uid[:12]}")
     order = order_of(session, run)
-    cells = checkpoint.bodies(order)
+    cells = checkpoints.bodies(order)
     if not cells:
         raise MLRunPreconditionFailedError(
             f"{short} has one cell only", why="names are stored between the cells of a notebook", next_step="run it again, or define it from a notebook of several cells"
@@ -44,16 +44,15 @@ def resume(session: Session, run: Run, *, anyway: bool = False) -> Run:
     failed = failed_cell(folder, len(cells))
     start, why = starting_point(folder, failed)
     function: Function = session.store.get_function(parse_function(run.function))
-    made = submit(
+    return submit(
         session.store, session.settings, function,
         bind_input=lambda name, location, workdir: inputs.get(name) or session.bind_input(name, location, workdir, run.project),
         params=order.parameters, inputs={one.name: one.uri for one in order.inputs}, name=run.name, workdir=Path(order.workdir),
-        labels={key: value for key, value in run.labels.items() if key not in ("kind", "owner", "host")}, executor=run.executor, timeout=run.timeout,
+        labels={key: value for key, value in run.labels.items() if key not in ("kind", "owner", "host", *function.labels)}, executor=run.executor, timeout=run.timeout,
         retries=run.retries, env={name: value for name, value in order.env.items() if function.env.get(name) != value},
         seed=run.record.seeds.get("start"), resumed_from=run.uid, resume=str(folder) if start else "", resume_cell=start,
         notes=notes(run, start, failed, len(cells), why),
     )  # fmt: skip
-    return made
 
 
 def failed_cell(folder: Path, cells: int) -> int:
@@ -72,7 +71,7 @@ def starting_point(folder: Path, failed: int) -> tuple[int, list[str]]:
     """The body cell, counted from 0, to start with, and why not the failed one."""
     why: list[str] = []
     for start in range(failed, 0, -1):
-        found = checkpoint.obstacles(folder, start)
+        found = checkpoints.obstacles(folder, start)
         if not found:
             return start, why
         why.extend(text for text in found if text not in why)

@@ -471,12 +471,10 @@ def watch_variables(environ: Any = None) -> None:
 
 
 def _libraries() -> tuple[str, ...]:
-    import mlrun_jupyter
-
     paths = [*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts"))]
     paths += [entry for entry in sys.path if entry.endswith("-packages")]
     paths += [os.path.join(prefix, part) for prefix in {sys.prefix, sys.base_prefix} for part in ("lib", "lib64", "bin", "share", "pyvenv.cfg")]
-    here = Path(mlrun_jupyter.__file__).parent
+    here = Path(__file__).parents[1]
     paths += [str(here), str(here.parent / "kernel_magics" / "mlrun_jupyter_magics")]
     forms = {form for path in paths if path for form in (os.path.abspath(path), os.path.realpath(path))}
     # the longest first: a package belongs to site-packages, not to the folder around it

@@ -228,22 +228,19 @@ def _pandas(value: Any) -> tuple[str, bytes]:
         codec, frame = "frame", value
     elif type(value) is pd.Series:
         codec, frame = "series", value.to_frame(name="0")
-    elif type(value) in (pd.Timestamp, pd.Timedelta):
-        codec, frame = "series", pd.Series([value]).to_frame(name="0")
-        raise Unstorable("it is a moment of pandas; keep it as datetime")
     else:
         raise Unstorable(f"it is a {type(value).__qualname__} of pandas")
     try:
-        table = pa.Table.from_pandas(frame, preserve_index=True)
+        table = pa.Table.from_pandas(frame, preserve_index=None)
     except Exception as error:
         raise Unstorable(f"Arrow cannot hold it: {str(error).splitlines()[0]}") from error
     name = json.dumps(_plain(value.name, {}, 0)) if codec == "series" else "null"
-    columns = json.dumps(_plain([name if type(name) is not tuple else name for name in frame.columns.tolist()], {}, 0))
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"mlrun.name": name.encode(), b"mlrun.columns": columns.encode()})
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"mlrun.name": name.encode()})
     data = _arrow(table)
     # what comes back must be the same; Arrow has no form for some indexes and types
     back = decode(codec, data)
     same = back.equals(value) and back.index.equals(value.index) and type(back.index) is type(value.index)
+    same = same and getattr(back.index, "freq", None) == getattr(value.index, "freq", None)
     same = same and (back.dtypes.equals(value.dtypes) if codec == "frame" else back.dtype == value.dtype and back.name == value.name)
     if not same or dict(value.attrs):
         raise Unstorable("its index, types or attributes have no exact form in Arrow")

@@ -138,7 +138,7 @@ class _Comparison:
             return SAME
         if one.dtype.kind in "fc":
             return self._arrays(one.to_numpy(), two.to_numpy(), at)
-        if one.dtype.kind == "O":
+        if one.dtype == object:
             return self._lists(one.tolist(), two.tolist(), at, 1)
         unlike = ~((one == two).fillna(False) | (one.isna() & two.isna()))
         if not bool(unlike.any()):
@@ -147,6 +147,8 @@ class _Comparison:
         return Verdict(DIFFERENT, f"{at}{int(unlike.sum())} of {len(one)} rows differ, first in row {first}: {_short(one.iloc[first])} → {_short(two.iloc[first])}")
 
     def _paths(self, one: Path, two: Path, at: str) -> Verdict:
+        if one == two:
+            return SAME
         if one.is_dir() != two.is_dir():
             return Verdict(DIFFERENT, f"{at}a folder and a file")
         if one.is_dir():

@@ -59,8 +59,8 @@ def parallel(axes: Sequence[tuple[str, Sequence[Any]]], names: Sequence[str]) ->
                     f"stroke-linejoin='round'><title>{tip}</title></polyline>"
                 )
             elif piece:
-                x, y = piece[0].split(",")
-                parts.append(f"<circle cx='{x}' cy='{y}' r='3.5' fill='{colour(run)}'><title>{tip}</title></circle>")
+                cx, cy = piece[0].split(",")
+                parts.append(f"<circle cx='{cx}' cy='{cy}' r='3.5' fill='{colour(run)}'><title>{tip}</title></circle>")
     for at, (axis, _) in enumerate(axes):
         x = side + at * step
         parts.append(f"<line x1='{x:.1f}' x2='{x:.1f}' y1='{top}' y2='{height - bottom}' stroke='{RULE}' stroke-width='1'/>")

@@ -11,21 +11,14 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlrun_jupyter.runs import audit
-
-if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
 
 _PATHS = ("source", "sources", "path", "paths", "where", "file", "fname", "input_file", "base_dir", "root", "data", "model_file", "uri", "table", "metadata_path")
 _SQL_READS = re.compile(r"\b(?:read|scan)_\w+\s*\(", re.IGNORECASE)
 
-_POLARS = (
-    "read_csv read_csv_batched read_parquet read_parquet_schema read_parquet_metadata read_ipc read_ipc_stream read_ipc_schema read_ndjson "
-    "read_json read_avro read_excel read_ods read_delta read_clipboard scan_csv scan_parquet scan_ipc scan_ndjson scan_delta scan_iceberg "
-    "scan_pyarrow_dataset scan_lines read_lines"
-).split()
+_POLARS = ["read_csv", "read_csv_batched", "read_parquet", "read_parquet_schema", "read_parquet_metadata", "read_ipc", "read_ipc_stream", "read_ipc_schema", "read_ndjson", "read_json", "read_avro", "read_excel", "read_ods", "read_delta", "read_clipboard", "scan_csv", "scan_parquet", "scan_ipc", "scan_ndjson", "scan_delta", "scan_iceberg", "scan_pyarrow_dataset", "scan_lines", "read_lines"]
 FUNCTIONS: dict[str, Sequence[str]] = {
     "pyarrow": ("memory_map", "input_stream"),
     "pyarrow.parquet": ("read_table", "read_pandas", "read_metadata", "read_schema"),
@@ -58,12 +51,30 @@ def watch(more: dict[str, Callable[[ModuleType], None]] | None = None) -> None:
 
     :param more: called with a module of that name once it is loaded.
     """
-    rules: dict[str, Callable[[ModuleType], None]] = {name: _wrap for name in WATCHED}
+    rules: dict[str, Callable[[ModuleType], None]] = dict.fromkeys(WATCHED, _wrap)
     rules.update(more or {})
     for name in list(rules):
         if name in sys.modules:
             rules.pop(name)(sys.modules[name])
     sys.meta_path.insert(0, _AfterImport(rules))
+
+
+_looking: set[tuple[int, int, str]] = set()
+
+
+def find_behind(finder: object, fullname: str, path: Any, target: ModuleType | None) -> Any:
+    """What the other finders find; ``None`` while it is being looked for already, since each of several hooks asks the others."""
+    import threading
+
+    mark = (id(finder), threading.get_ident(), fullname)
+    if mark in _looking:
+        return None
+    _looking.add(mark)
+    try:
+        others = (other for other in list(sys.meta_path) if other is not finder and hasattr(other, "find_spec"))
+        return next((found for other in others if (found := other.find_spec(fullname, path, target))), None)
+    finally:
+        _looking.discard(mark)
 
 
 class _AfterImport:
@@ -72,11 +83,10 @@ class _AfterImport:
     def __init__(self, rules: dict[str, Callable[[ModuleType], None]]) -> None:
         self.rules = rules
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
         if fullname not in self.rules:
             return None
-        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
-        spec = next((found for finder in others if (found := finder.find_spec(fullname, path, target))), None)
+        spec: Any = find_behind(self, fullname, path, target)
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return spec
         run = spec.loader.exec_module
@@ -87,7 +97,7 @@ class _AfterImport:
             if rule is not None:
                 rule(module)
 
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        spec.loader.exec_module = exec_module
         return spec
 
 
@@ -158,7 +168,7 @@ def _far(kind: Any) -> Any:
 
 
 def _wrap_local(module: ModuleType) -> None:
-    base = module.LocalFileSystem
+    base: Any = module.LocalFileSystem
 
     class LocalFileSystem(base):  # type: ignore[misc]
         def open_input_file(self, path: Any) -> Any:

@@ -14,6 +14,7 @@ from mlrun_jupyter.runs import display
 from mlrun_jupyter.runs.equality import CLOSE, DIFFERENT, EQUAL, MISSING, Verdict, text
 
 LABEL = "replay-of"
+_MARKS = {EQUAL: "✔", CLOSE: "≈", DIFFERENT: "✘", MISSING: "✘"}
 # what differs from one execution to the next, and means nothing: addresses, ids, moments, how long it took, folders of a process
 _VOLATILE = (
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
@@ -23,7 +24,7 @@ _VOLATILE = (
     (re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?"), "MOMENT"),
     (re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)? ?(?:ns|[µu]s|ms|s|sec|seconds|min|it/s|s/it|MB/s|kB/s)\b"), "DURATION"),
     (re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?\b"), "DURATION"),
-    (re.compile(r"/tmp/(?:ipykernel_\d+|tmp\w+|mlrun-[\w-]+)(?:/[\w.]+)*"), "TEMPORARY"),
+    (re.compile(r"/tmp/(?:ipykernel_\d+|tmp\w+|mlrun-[\w-]+)(?:/[\w.]+)*"), "TEMPORARY"),  # noqa: S108
     (re.compile(r"id=\"[^\"]*\"|id='[^']*'"), "ID"),
 )  # fmt: skip
 
@@ -141,10 +142,8 @@ class Replay:
         close = sum(verdict.status == CLOSE for verdict in self.outputs.values())
         return f"{names}: {'all outputs are equal' if not close else f'equal, {close} of {len(self.outputs)} within the tolerance of {self.tolerance:g}'}"
 
-    _MARKS = {EQUAL: "✔", CLOSE: "≈", DIFFERENT: "✘", MISSING: "✘"}
-
     def _rows(self) -> list[list[str]]:
-        return [[name, f"{self._MARKS[verdict.status]} {verdict.status}", verdict.detail] for name, verdict in self.outputs.items()]
+        return [[name, f"{_MARKS[verdict.status]} {verdict.status}", verdict.detail] for name, verdict in self.outputs.items()]
 
     def _cell_line(self) -> str:
         if self.cell is None:

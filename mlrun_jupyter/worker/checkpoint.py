@@ -18,17 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from mlrun_jupyter.model.order import Order
-from mlrun_jupyter.notebooks.needs import Needs, needs
+from mlrun_jupyter.notebooks.needs import needs
 from mlrun_jupyter.runs import audit, codec
-
-FOLDER = "checkpoints"
-Manifest = dict[str, Any]
-
-
-def bodies(order: Order) -> list[str]:
-    """Sources of the body cells; none for what is no notebook of several cells."""
-    found = [cell.source.rstrip("\n") for cell in order.function.code.cells if cell.role != "closure"]
-    return found if len(found) > 1 and not order.function.code.handler else []
+from mlrun_jupyter.runs.checkpoints import FOLDER, Manifest, bodies, read
 
 
 def install(shell: Any, order: Order) -> None:
@@ -119,7 +111,7 @@ class Keeper:
     def _state(self) -> dict[str, Any]:
         """What is not in any name, and later cells may still lean on."""
         state: dict[str, Any] = {
-            "folder": os.getcwd(), "random": _random_state(), "path": [entry for entry in sys.path if entry not in self._path],
+            "folder": str(Path.cwd()), "random": _random_state(), "path": [entry for entry in sys.path if entry not in self._path],
             "environ": {
                 name: os.environ.get(name) for name in {*os.environ, *self._environ} if os.environ.get(name) != self._environ.get(name)
             },
@@ -165,32 +157,6 @@ class Keeper:
             draft = target.with_name(f".{target.name}.{os.getpid()}")
             draft.write_text(json.dumps(manifest), encoding="utf-8")
             draft.replace(target)
-
-
-def read(folder: Path, done: int) -> Manifest | None:
-    """The manifest of a run's folder after so many body cells; ``None`` when there is none."""
-    try:
-        found: Manifest = json.loads((folder / FOLDER / f"{done}.json").read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError):
-        return None
-
-
-def obstacles(folder: Path, done: int) -> list[str]:
-    """Why a run cannot go on behind so many body cells; nothing when it can."""
-    manifest = read(folder, done)
-    if manifest is None:
-        return [f"nothing was stored after cell {done}"]
-    if "error" in manifest:
-        return [f"storing the names after cell {done} failed: {manifest['error']}"]
-    found = [f"`{name}` cannot be restored: {reason}" for name, reason in manifest["missing"].items()]
-    for name, entry in manifest["names"].items():
-        if "file" not in entry:
-            continue
-        file = folder / FOLDER / entry["file"]
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != entry["file"]:
-            found.append(f"`{name}` cannot be restored: what was stored is damaged or gone")
-    return found
 
 
 def take_over(order: Order) -> None:
@@ -263,6 +229,3 @@ def _fingerprint(value: Any) -> str:
             digest.update(memoryview((array if array.flags.c_contiguous else array.copy()).view("uint8").reshape(-1)))
         return digest.hexdigest()
     return ""
-
-
-__all__ = ["Keeper", "Needs", "bodies", "install", "obstacles", "read", "restore", "take_over"]

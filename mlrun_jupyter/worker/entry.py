@@ -89,7 +89,7 @@ def in_run(order: Order) -> Context:
 
         from mlrun_jupyter.worker import checkpoint
 
-        checkpoint.install(get_ipython(), order)  # type: ignore[no-untyped-call]
+        checkpoint.install(get_ipython(), order)
     return context
 
 

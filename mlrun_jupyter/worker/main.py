@@ -33,7 +33,7 @@ from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name
 from mlrun_jupyter.protocols.store import Store
-from mlrun_jupyter.runs import audit, delivery
+from mlrun_jupyter.runs import audit, checkpoints, delivery
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
@@ -158,7 +158,7 @@ class Worker:
         notebook = build.build(self.order.function)
         if not self.order.resume:
             return notebook
-        manifest = checkpoint.read(self.folder, self.order.resume_cell) or {}
+        manifest = checkpoints.read(self.folder, self.order.resume_cell) or {}
         return build.resumed(
             notebook, uid=Path(self.order.resume).name, start=self.order.resume_cell, definitions=manifest.get("definitions", [])
         )
@@ -173,9 +173,9 @@ class Worker:
             if not build.skipped(cell):
                 continue
             self.journal.write("start", cell=index)
-            for entry in earlier[body] if body < len(earlier) else ():
-                fields = {key: value for key, value in entry.items() if key not in ("n", "t", "cell", "type")}
-                self.journal.write(entry["type"], cell=index, **fields)
+            for shown in earlier[body] if body < len(earlier) else ():
+                fields = {key: value for key, value in shown.items() if key not in ("n", "t", "cell", "type")}
+                self.journal.write(shown["type"], cell=index, **fields)
             self.journal.write("note", cell=index, text=f"not executed again: run {uid[:12]} left this behind")
             self.journal.write("done", cell=index, ok=True, count=None)
             body += 1
@@ -566,8 +566,8 @@ class Worker:
         if not record.known:
             return ["nothing was recorded of what it read"]
         lines = []
-        for entry, text in zip(record.unseen, audit.describe(record.unseen), strict=True):
-            tip = audit.advice(entry)
+        for found, text in zip(record.unseen, audit.describe(record.unseen), strict=True):
+            tip = audit.advice(found)
             lines.append(f"{text} — {tip}" if tip else text)
         return lines
 
@@ -584,7 +584,7 @@ class Worker:
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
         if run.state == states.COMPLETED:
             # nobody will go on with it
-            shutil.rmtree(self.folder / checkpoint.FOLDER, ignore_errors=True)
+            shutil.rmtree(self.folder / checkpoints.FOLDER, ignore_errors=True)
         if run.terminal:
             self.store.outbox_put("run", run.uid)
         if tell:

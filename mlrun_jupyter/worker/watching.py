@@ -48,7 +48,7 @@ def own_places(order: Order) -> list[Path]:
     if "-f" in sys.argv[:-1]:
         # a kernel's connection file
         places.append(Path(sys.argv[sys.argv.index("-f") + 1]).parent)
-    return [Path(os.path.abspath(os.path.join(order.workdir, place))) for place in places]
+    return [Path(order.workdir) / place for place in places]
 
 
 def imports_of(order: Order) -> set[str]:
@@ -96,8 +96,7 @@ class _QuietImports:
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> Any:
         if self._depth:
             return None
-        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
-        spec = next((found for finder in others if (found := finder.find_spec(fullname, path, target))), None)
+        spec = readers.find_behind(self, fullname, path, target)
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module") or "-packages" not in (spec.origin or ""):
             return spec
         run = spec.loader.exec_module
