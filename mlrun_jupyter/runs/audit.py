@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 FILE, FOLDER, NETWORK, PROGRAM, VARIABLE, NATIVE, ARTIFACT = "file", "folder", "network", "program", "environment", "library", "artifact"
+ANY = "*"
 MOST = 20
 SPILL = "reads.jsonl"
 # What a library asks the system for by itself. It says nothing about data.
@@ -317,7 +318,7 @@ class Recorder:
     def report(self, static: Collection[str]) -> dict[str, Any]:
         """All of it.
 
-        :param static: top-level modules that the run's code names in its imports.
+        :param static: top-level modules that the run's code names in its imports; :data:`ANY` among them for whatever is loaded.
         """
         self._read_spill()
         unseen = dict(self.unseen)
@@ -326,6 +327,7 @@ class Recorder:
         for name in roots:
             if name in OPAQUE:
                 unseen.setdefault(f"{NATIVE}: {name}", None)
+        roots = sorted(now) if ANY in static else roots
         listed = list(unseen)[:MOST]
         more = len(unseen) - len(listed) + self.more
         return {

@@ -33,9 +33,7 @@ def call(context: Context, handler: str, variables: Mapping[str, Any]) -> None:
     """Call ``name``, ``module.name`` or ``Class::method`` with what the context has, and log what it returns."""
     __tracebackhide__ = True  # IPython leaves these frames out: the reader looks for his own
     target, extra = resolve(context, handler, variables)
-    with audit.ours():
-        # declared inputs are opened here, before any code of the run's own
-        arguments = bind(context, target, extra)
+    arguments = bind(context, target, extra)
     _CURRENT.append(context)
     try:
         value = target(**arguments)
@@ -108,12 +106,14 @@ def bind(context: Context, target: Callable[..., Any], used: Mapping[str, Any]) 
         elif name in context._inputs:
             item = context.get_input(name)
             hint = hints.get(name) or context._inputs[name].type or None
-            if hint is None and isinstance(parameter.default, str):
-                arguments[name] = item.local()
-            elif hint is None:
-                arguments[name] = item
-            else:
-                arguments[name] = context._values.restore(item, hint)
+            with audit.ours():
+                # a declared input is opened here, and no code of the run's own is called
+                if hint is None and isinstance(parameter.default, str):
+                    arguments[name] = item.local()
+                elif hint is None:
+                    arguments[name] = item
+                else:
+                    arguments[name] = context._values.restore(item, hint)
         elif parameter.default is parameter.empty:
             raise ParameterError(
                 f"handler {getattr(target, '__name__', target)!r} needs {name!r}",

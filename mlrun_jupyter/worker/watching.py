@@ -63,7 +63,7 @@ def imports_of(order: Order) -> set[str]:
             found.update(name.strip().partition(" ")[0].partition(".")[0] for name in names.split(","))
         if "importlib" in text or "__import__" in text:
             # names that are only known when it runs: whatever is there may have been meant
-            found.update(name.partition(".")[0] for name in list(sys.modules))
+            found.add(audit.ANY)
     return found
 
 
@@ -104,7 +104,8 @@ class _QuietImports:
         def exec_module(module: ModuleType) -> None:
             before = random.getstate()
             numpy = sys.modules.get("numpy.random")
-            state = numpy.get_state() if numpy is not None else None
+            # it may be the very module that is being imported
+            state = numpy.get_state() if hasattr(numpy, "get_state") else None
             self._depth += 1
             try:
                 run(module)
