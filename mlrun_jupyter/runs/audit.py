@@ -117,12 +117,14 @@ class Recorder:
             return
         for library in self._libraries:
             if _within(real, library) or _within(place, library):
+                self._known.add(place)
                 # what lies beside a package belongs to its version
                 if "-packages" in library:
                     inside = place if _within(place, library) else real
                     self._root(inside[len(library) + 1 :].partition(os.sep)[0].partition(".")[0])
                 return
         if any(_within(place, folder) for folder in ALWAYS):
+            self._known.add(place)
             return
         system = any(_within(place, folder) for folder in (*SYSTEM, *_settings_of_libraries()))
         there = os.path.exists(place) or "*" in place
