@@ -31,6 +31,7 @@ _WHERE = {
     "code_to_function": "mlrun_jupyter.project",
     "import_function": "mlrun_jupyter.project",
     "run_function": "mlrun_jupyter.project",
+    "compare_runs": "mlrun_jupyter.project",
     "get_dataitem": "mlrun_jupyter.project",
     "get_run": "mlrun_jupyter.project",
     "flush": "mlrun_jupyter.project",

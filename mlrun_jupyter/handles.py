@@ -20,14 +20,16 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import encode, to_yaml
-from mlrun_jupyter.model.function import Function
+from mlrun_jupyter.model.function import CACHE, Function
 from mlrun_jupyter.model.run import Metric, Run, to_mlrun_dict
 from mlrun_jupyter.model.sweep import HyperParamOptions
 from mlrun_jupyter.notebooks import journal, views
 from mlrun_jupyter.runs import display, supervise
-from mlrun_jupyter.runs.comparison import Comparison
+from mlrun_jupyter.runs.cache import Why
+from mlrun_jupyter.runs.compare import Comparison
 from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.iterations import Iterations
+from mlrun_jupyter.runs.replay import Replay
 from mlrun_jupyter.runs.submit import preflight
 
 if TYPE_CHECKING:
@@ -132,7 +134,7 @@ class RunObject:
 
     def metrics(self, key: str = "") -> list[Metric]:
         """Points of the metrics, by key and step."""
-        return self._session.store.get_metrics(self.uid, key)
+        return self._session.store.get_metrics(self._run.cached_from or self.uid, key)
 
     @property
     def folder(self) -> Path:
@@ -213,14 +215,50 @@ class RunObject:
         return self
 
     def notebook(self) -> Any:
-        """The executed notebook (``nbformat``), as far as it came."""
-        return views.executed_notebook(self.folder)
+        """The executed notebook (``nbformat``), as far as it came; of a cached run, that of the run whose outputs it has."""
+        return views.executed_notebook(self._executed().folder)
+
+    def _executed(self) -> RunObject:
+        """The run that was executed: this one, or the one whose outputs it has."""
+        if not self._run.cached_from:
+            return self
+        try:
+            return RunObject(self._session, self._session.store.get_run(self._run.cached_from))
+        except MLRunNotFoundError:
+            return self
 
     def report(self) -> Path:
         """The HTML report; written now when nobody did yet, and anew while the run goes on."""
+        if (executed := self._executed()) is not self:
+            return executed.report()
         path = self.folder / views.REPORT
         run = self.refresh()
         return path if path.is_file() and run.terminal else reports.write(self._session.settings, run)
+
+    def why(self) -> Why:
+        """Why it was, or was not, given the outputs of an earlier run, and what differs from the nearest one."""
+        return self._session.why(self.refresh())
+
+    def replay(self, tolerance: float = 1e-9, anyway: bool = False) -> Replay:
+        """Run it again exactly, and compare each output.
+
+        :param tolerance: largest relative difference of numbers that count as close.
+        :param anyway: although an input has changed since.
+        :raises MLRunPreconditionFailedError: when one has.
+        """
+        return self._session.replay(self.refresh(), tolerance=tolerance, anyway=anyway)
+
+    def resume(self, watch: bool = True, anyway: bool = False) -> RunObject:
+        """Go on with a failed notebook at the cell that failed, or as near before it as its names can be restored.
+
+        :param watch: show its output until it ends, and raise when it fails; else return at once.
+        :param anyway: although an input has changed since.
+        :returns: the new run.
+        """
+        made: RunObject = self._session.resume(self.refresh(), anyway=anyway)
+        if watch:
+            made.wait_for_completion(show_logs=True)
+        return made
 
     def lineage(self) -> list[dict[str, str]]:
         """What it read and wrote: rows ``run name uri direction``."""
@@ -282,6 +320,8 @@ class FunctionObject:
         priority: int = 0,
         hyperparams: Mapping[str, Any] | None = None,
         hyper_param_options: HyperParamOptions | Mapping[str, Any] | None = None,
+        cache: bool | None = None,
+        seed: int | None = None,
     ) -> RunObject:
         """Run it.
 
@@ -297,13 +337,16 @@ class FunctionObject:
         :param hyperparams: make it a sweep: lists of values, or ranges (``"4..16"``, ``"0.001..0.1:log"``), by parameter. The run
             that is returned is the parent of one run for each iteration.
         :param hyper_param_options: strategy, selector, stop condition and the like; a :class:`HyperParamOptions`, or a dict.
+        :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one;
+            ``None``: as the function says (``set_cache``).
+        :param seed: random numbers begin with it.
         :raises RunFailedError: when it was watched and did not complete.
         """
         function = self._session.adapted(self.record, handler=handler, returns=returns)
         return self._session.run(
             function, params=params, inputs=inputs, name=name, watch=watch, artifact_path=artifact_path,
             workdir=Path(workdir) if workdir else self._folder, labels=labels, executor="process" if local else executor,
-            timeout=timeout, retries=retries, env=env, resources=resources, priority=priority or None,
+            timeout=timeout, retries=retries, env=env, resources=resources, priority=priority or None, cache=cache, seed=seed,
             hyperparams=hyperparams, hyper_param_options=hyper_param_options,
         )  # fmt: skip
 
@@ -351,6 +394,10 @@ class FunctionObject:
         """A version with the label added."""
         self.record = msgspec.structs.replace(self.record, labels={**self.record.labels, key: str(value)})
         return self
+
+    def set_cache(self, on: bool = True) -> FunctionObject:
+        """A version whose runs are given the outputs of an earlier one, where nothing has changed."""
+        return self.set_label(CACHE, "true" if on else "false")
 
     def with_code(self, body: str = "", from_file: str = "") -> FunctionObject:
         """Replace the code."""
@@ -412,17 +459,19 @@ class RunList(Sequence[RunObject]):
             rows.append({**row, "artifacts": record.artifact_uris, "error": record.cause})
         return pd.DataFrame(rows)
 
-    def compare(
-        self, selector: str = "", hide_identical: bool = True, exclude: Sequence[str] = (), show: Sequence[str] = ()
-    ) -> Comparison:
-        """The runs beside each other, as parallel coordinates.
+    def compare(self, hide_identical: bool = True, exclude: Sequence[str] = (), show: bool | None = None) -> Comparison:
+        """What differs between these runs, as a table with plots.
 
-        :param selector: which one is the best, such as ``max.auc``; its result is the last axis, and colours the lines.
-        :param hide_identical: leave out parameters that are the same in all of them.
-        :param exclude: parameters and results to leave out.
-        :param show: parameters to show although they are the same.
+        :param hide_identical: leave out what is the same in all.
+        :param exclude: parameters, results and packages to leave out.
+        :param show: display it as well.
+        :raises MLRunInvalidArgumentError: for fewer than 2 or more than 50 runs.
         """
-        return Comparison([run._run for run in self._runs], selector=selector, hide_identical=hide_identical, exclude=exclude, show=show)
+        runs = [run.refresh() for run in self._runs]
+        found = Comparison(runs, hide_identical=hide_identical, exclude=exclude, metrics={run.uid: run.metrics() for run in self._runs})
+        if show:
+            _display(found)
+        return found
 
     def show(self) -> None:
         """Display the table."""

@@ -26,6 +26,7 @@ from mlrun_jupyter.model.names import check_label, check_tag, normal, parse_arti
 from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata, ProjectSpec
 from mlrun_jupyter.registry import SECRET_STORES
+from mlrun_jupyter.runs.compare import Comparison
 from mlrun_jupyter.runs.context import Context
 from mlrun_jupyter.runs.display import Diff
 from mlrun_jupyter.session import Session, open_store
@@ -250,6 +251,10 @@ class Project:
         read_policy(kept)
         self.document = msgspec.structs.replace(self.document, spec=msgspec.structs.replace(self.document.spec, retention=kept))
         self._session.store.put_project(self.document)
+
+    def compare_runs(self, uids: Sequence[str], **options: Any) -> Comparison:
+        """What differs between runs, by their uids; options as :meth:`RunList.compare`."""
+        return compare_runs(uids, **options)
 
     # -- artifacts ------------------------------------------------------------------------------------------------
 
@@ -587,6 +592,15 @@ def run_function(function: Any, **options: Any) -> RunObject:
 def get_run(uid: str) -> RunObject:
     """A run by its uid or the beginning of it."""
     return RunObject(session(), session().store.get_run(uid))
+
+
+def compare_runs(runs: Sequence[Any], **options: Any) -> Comparison:
+    """What differs between 2 to 50 runs: code, parameters, inputs, results, environment.
+
+    :param runs: uids or run objects.
+    :param options: as :meth:`RunList.compare`.
+    """
+    return RunList([run if isinstance(run, RunObject) else get_run(str(run)) for run in runs]).compare(**options)
 
 
 def get_dataitem(url: str) -> Any:

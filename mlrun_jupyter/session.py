@@ -13,16 +13,21 @@ import msgspec
 from mlrun_jupyter import reports
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.artifacts.values import ArtifactValues
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError
+from mlrun_jupyter.errors import InputNotFoundError, MLRunError, MLRunInvalidArgumentError
 from mlrun_jupyter.handles import RunObject
+from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
-from mlrun_jupyter.model.function import Function, declare_outputs
-from mlrun_jupyter.model.names import parse_artifact
+from mlrun_jupyter.model.function import CACHE, Function, declare_outputs
+from mlrun_jupyter.model.names import parse_artifact, parse_function
 from mlrun_jupyter.model.order import BoundInput
+from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.notebooks import build
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import RUN_STORES
 from mlrun_jupyter.runs import delivery, supervise
+from mlrun_jupyter.runs.cache import Why, nearest
+from mlrun_jupyter.runs.display import Diff
+from mlrun_jupyter.runs.replay import Replay
 from mlrun_jupyter.runs.submit import submit
 from mlrun_jupyter.runs.sweeps.planning import plan
 from mlrun_jupyter.settings import Settings, load
@@ -127,7 +132,8 @@ class Session:
         **options: Any,
     ) -> RunObject:
         """Submit a run, or with ``hyperparams`` a sweep, and, unless told not to, show its output until it ends."""
-        options = {key: value for key, value in options.items() if value not in ("", None)}
+        options = {key: value for key, value in options.items() if value is not None and value != ""}
+        options.setdefault("cache", function.labels.get(CACHE) == "true")
         if hyperparams is not None or hyper_param_options is not None:
             sweep = plan(
                 function, hyperparams, hyper_param_options, params=params, executor=options.get("executor", ""), workdir=options.get("workdir")
@@ -153,6 +159,38 @@ class Session:
                 sys.stderr.write(f"\n[mlrun] the run goes on; stop it with `mlrun-jupyter abort {run.uid[:12]}`\n")
                 raise
         return handle
+
+    def why(self, run: Run) -> Why:
+        """Why a run was, or was not, given the outputs of an earlier one."""
+        if run.cached_from:
+            return Why(run, other=None, differences=())
+        others = self.store.list_runs(run.project, function=run.function_name, state=states.COMPLETED, limit=200)
+        other, differences = nearest(run, others)
+        diff: list[str] = []
+        if other is not None and other.function_hash != run.function_hash:
+            diff = self._code_diff(other, run)
+        return Why(run, other=other, differences=differences, diff=diff)
+
+    def replay(self, run: Run, *, tolerance: float = 1e-9, anyway: bool = False) -> Replay:
+        """Run it again exactly, and compare each output."""
+        from mlrun_jupyter.replays import replay
+
+        return replay(self, run, tolerance=tolerance, anyway=anyway)
+
+    def resume(self, run: Run, *, anyway: bool = False) -> RunObject:
+        """Go on with a failed notebook."""
+        from mlrun_jupyter.resumes import resume
+
+        return RunObject(self, resume(self, run, anyway=anyway))
+
+    def _code_diff(self, other: Run, run: Run) -> list[str]:
+        """The first lines of code that differ."""
+        try:
+            one, two = (self.store.get_function(parse_function(found.function)) for found in (other, run))
+        except MLRunError:
+            return []
+        lines = Diff(one, two, files=(self.files_of(one), self.files_of(two))).lines()
+        return [line for line in lines[2:] if not line.startswith("@@")][:12]
 
     def reconcile(self) -> list[RunObject]:
         """End the records of runs whose worker is gone."""

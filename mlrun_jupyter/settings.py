@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_mirror               ``auto``: stream back from workers that do not see the home folder; ``always``
     dask_ship                 bytes of local inputs that may travel with an order to such workers
     dask_keep                 seconds that such a worker keeps a run that is over until it was fetched
+    audit                     whether what a run reads is watched; without it no run's outputs are given again
+    checkpoint_limit          bytes of names stored between the cells of a run, to resume it from; 0: none
     ========================  ===========================================================================
     """
 
@@ -82,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_mirror: Literal["auto", "always"] = "auto"
     dask_ship: int = 10_000_000
     dask_keep: float = 3600.0
+    audit: bool = True
+    checkpoint_limit: int = 1_000_000_000
 
     @property
     def home_path(self) -> Path:

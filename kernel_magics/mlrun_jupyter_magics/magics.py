@@ -18,7 +18,7 @@ from mlrun_jupyter.errors import (
     RunFailedError,
 )
 from mlrun_jupyter.handles import FunctionObject, RunObject
-from mlrun_jupyter.model.function import Origin
+from mlrun_jupyter.model.function import CACHE, Origin
 from mlrun_jupyter.model.names import check_tag
 from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.notebooks.define import define_cell
@@ -39,7 +39,11 @@ USAGE = """%mlrun project NAME                  choose (or create) the project
 %mlrun show UID                      a run
 %mlrun logs UID                      what it printed
 %mlrun abort UID                     end it
-%mlrun diff A B                      code and spec of two versions"""
+%mlrun diff A B                      code and spec of two versions
+%mlrun why UID                       why it was, or was not, given the outputs of an earlier run
+%mlrun replay UID                    run it again exactly, and compare
+%mlrun resume UID                    go on with a failed notebook at the cell that failed
+%mlrun compare UID UID …             what differs between runs"""
 
 
 @magics_class
@@ -63,7 +67,8 @@ class MlrunMagics(Magics):
         --input NAME[:TYPE][=PATH|URI]   data: a table arrives as a DataFrame; types: DataFrame DataItem path str bytes
         --returns A,B:dataset,C:model    what the cell leaves behind
         --capture NAME                   take a value of the notebook along, stored as an artifact
-        --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run
+        --cache                          give an earlier run's outputs where nothing has changed
+        --tag TAG  --label KEY=VALUE  --timeout SECONDS  --retries N  --background  --no-run  --seed N
         --executor NAME                  process (this machine) or dask
         --kind dask                      runs on Dask, and computes there: context.dask_client
         --resources cpu=2,memory=4GB     what it needs of the place where it runs  --priority N
@@ -71,7 +76,7 @@ class MlrunMagics(Magics):
         Over many values, with a run for each:
 
         --hyper NAME=1,2,3 or LOW..HIGH[:STEP|:log]    a parameter that varies
-        --strategy grid|list|random|optuna|custom  --max-runs N  --parallel N  --seed N  --max-errors N  --param-file CSV|JSON
+        --strategy grid|list|random|optuna|custom  --max-runs N  --parallel N  --max-errors N  --param-file CSV|JSON
         --selector max.auc  --stop "auc >= 0.93"
 
         Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
@@ -87,7 +92,7 @@ class MlrunMagics(Magics):
             return function
         return self._run(
             project, function, inputs=wired, labels=pairs(options.label, "label"), background=options.background,
-            executor=options.executor, priority=options.priority, **sweep_of(function.record, options),
+            executor=options.executor, priority=options.priority or None, **sweep_of(function.record, options),
         )  # fmt: skip
 
     def _define(
@@ -103,6 +108,7 @@ class MlrunMagics(Magics):
             for key, value in {
                 "description": options.description, "timeout": options.timeout, "retries": options.retries,
                 "kind": options.kind, "resources": parse_resources(options.resources),
+                "labels": {CACHE: "true"} if options.cache else {},
             }.items()
             if value
         }  # fmt: skip
@@ -154,7 +160,6 @@ class MlrunMagics(Magics):
         inputs: dict[str, str] | None = None, **options: Any,
     ) -> RunObject:  # fmt: skip
         session = project._session
-        options = {key: value for key, value in options.items() if value not in ("", 0)}
         try:
             run = session.run(
                 function.record, params=params, inputs=inputs, watch=False, workdir=self._folder(),
@@ -164,8 +169,11 @@ class MlrunMagics(Magics):
             display(PreflightTable(error.rows))
             raise
         self._say_where(run)
-        if background:
-            return run
+        return run if background else self._watch(run)
+
+    def _watch(self, run: RunObject) -> RunObject:
+        """Show what the run says until it ends, and bring its outputs here."""
+        session = run._session
         stream = Stream(self.shell, run.folder, run.uid)
         try:
             supervise.wait(session.store, session.settings, run.uid, tick=stream.pump, interval=0.05)
@@ -184,7 +192,8 @@ class MlrunMagics(Magics):
 
     def _after(self, run: RunObject, stream: Stream) -> None:
         record = run.refresh()
-        for note in record.notes:
+        # what a cached run has to say stood in its journal already
+        for note in record.notes if not record.cached_from else ():
             sys.stderr.write(f"[mlrun] {note}\n")
         if record.state != "completed":
             raise RunFailedError(
@@ -229,6 +238,7 @@ class MlrunMagics(Magics):
         commands = {
             "project": self._command_project, "run": self._command_run, "runs": self._command_runs,
             "functions": self._command_functions, "artifacts": self._command_artifacts, "models": self._command_models,
+            "why": self._command_why, "replay": self._command_replay, "resume": self._command_resume, "compare": self._command_compare,
             "show": self._command_show, "logs": self._command_logs, "abort": self._command_abort, "diff": self._command_diff,
         }  # fmt: skip
         if words[0] not in commands:
@@ -253,7 +263,7 @@ class MlrunMagics(Magics):
             project, function, params=typed(function.record, pairs(options.params, "parameter")),
             inputs=dict(pairs(options.input, "input")), labels=pairs(options.label, "label"), background=options.background,
             executor=options.executor, timeout=options.timeout, retries=options.retries, resources=options.resources,
-            priority=options.priority, **sweep_of(function.record, options),
+            priority=options.priority or None, cache=options.cache, **sweep_of(function.record, options),
         )  # fmt: skip
 
     def _command_runs(self, words: list[str]) -> Any:
@@ -279,6 +289,19 @@ class MlrunMagics(Magics):
 
     def _command_abort(self, words: list[str]) -> Any:
         return _project().get_run(_one(words, "abort UID")).abort()
+
+    def _command_why(self, words: list[str]) -> Any:
+        return _project().get_run(_one(words, "why UID")).why()
+
+    def _command_replay(self, words: list[str]) -> Any:
+        return _project().get_run(_one(words, "replay UID")).replay()
+
+    def _command_resume(self, words: list[str]) -> Any:
+        run = _project().get_run(_one(words, "resume UID")).resume(watch=False)
+        return self._watch(run)
+
+    def _command_compare(self, words: list[str]) -> Any:
+        return _project().compare_runs(words)
 
     def _command_diff(self, words: list[str]) -> Any:
         if len(words) != 2:

@@ -101,6 +101,7 @@ def cell_parser() -> LineParser:
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
     parser.add_argument("--retries", type=int, default=0)
     parser.add_argument("--background", "-b", action="store_true")
+    parser.add_argument("--cache", action="store_true", help="give an earlier run's outputs where nothing has changed")
     parser.add_argument("--no-run", action="store_true", help="define the function only")
     add_sweep_options(parser)
     return parser
@@ -143,6 +144,7 @@ def run_parser() -> LineParser:
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
     parser.add_argument("--retries", type=int, default=None)
     parser.add_argument("--background", "-b", action="store_true")
+    parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=None)
     add_sweep_options(parser)
     return parser
 

@@ -33,6 +33,7 @@ from mlrun_jupyter.cli.common import (
 @click.option("--timeout", type=float, default=None, help="Seconds.")
 @click.option("--retries", type=int, default=None)
 @click.option("--artifact-path", default="")
+@click.option("--cache/--no-cache", default=None, help="Give an earlier run's outputs where nothing has changed.")
 @click.option("--background", "-b", is_flag=True, help="Return at once.")
 @click.option("--hyper", "-x", "hyper", multiple=True, metavar="NAME=1,2,3|LOW..HIGH", help="A parameter that varies: a run for each value.")
 @click.option("--param-file", default="", metavar="CSV|JSON", help="Parameters that vary, from a file.")
@@ -42,13 +43,13 @@ from mlrun_jupyter.cli.common import (
 @click.option("--selector", default="", metavar="max.RESULT", help="Which iteration is the best.")
 @click.option("--stop", default="", metavar="CONDITION", help="When to stop, such as 'auc >= 0.93'.")
 @click.option("--max-errors", type=int, default=None, help="Failed iterations after which no more are started; 0: never.")
-@click.option("--seed", type=int, default=None)
+@click.option("--seed", type=int, default=None, help="Random numbers begin with it, those of a sweep's strategy as well.")
 @project_option
 @as_json_option
 def run(
     function: str, params: tuple[str, ...], inputs: tuple[str, ...], labels: tuple[str, ...], handler: str, name: str,
-    executor: str, resources: str, priority: int, timeout: float | None, retries: int | None, artifact_path: str, background: bool, project: str | None,
-    as_json: bool, hyper: tuple[str, ...], **sweep: Any,
+    executor: str, resources: str, priority: int, timeout: float | None, retries: int | None, artifact_path: str, cache: bool | None,
+    background: bool, project: str | None, as_json: bool, hyper: tuple[str, ...], **sweep: Any,
 ) -> None:  # fmt: skip
     """Run FUNCTION: a name, name:tag, name@hash, or a .py or .ipynb file. Exit status 1 when the run fails."""
     from mlrun_jupyter.errors import RunFailedError
@@ -61,7 +62,7 @@ def run(
     typed = {key: read_text(declared.get(key, Parameter(key)), text) for key, text in pairs(params, "param").items()}
     made = found.run(
         handler=handler, params=typed, inputs=pairs(inputs, "input"), labels=pairs(labels, "label"), name=name, executor=executor,
-        timeout=timeout, retries=retries, artifact_path=artifact_path, watch=False, resources=resources or None, priority=priority,
+        timeout=timeout, retries=retries, artifact_path=artifact_path, cache=cache, watch=False, resources=resources or None, priority=priority,
         **asked.sweep_of(found.record, pairs(hyper, "hyper-parameter"), **sweep),
     )  # fmt: skip
     if not background:

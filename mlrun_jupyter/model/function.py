@@ -12,6 +12,8 @@ from mlrun_jupyter.model.names import check_identifier
 from mlrun_jupyter.model.parameters import Parameter, json_schema
 
 KINDS = ("job", "local", "handler", "dask")
+CACHE = "mlrun/cache"
+"""Label of a function whose runs ask the cache (``true``)."""
 INPUT_TYPES = ("", "DataFrame", "dask", "DataItem", "path", "str", "bytes", "object")
 ARTIFACT_TYPES = ("result", "dataset", "model", "plot", "file", "path", "object", "artifact", "table", "dir")
 
@@ -102,6 +104,12 @@ class Function(msgspec.Struct, frozen=True, omit_defaults=True):
     def hash(self) -> str:
         """Forty hexadecimal digits over code and spec (not over project, origin or time)."""
         return content_hash(msgspec.structs.replace(self, project="", origin=Origin(), created=""))
+
+    @property
+    def work_hash(self) -> str:
+        """The hash without what only says whether the cache is asked: versions of the same work have the same."""
+        labels = {key: value for key, value in self.labels.items() if key != CACHE}
+        return msgspec.structs.replace(self, labels=labels).hash if len(labels) < len(self.labels) else self.hash
 
     @property
     def uri(self) -> str:

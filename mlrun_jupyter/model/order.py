@@ -73,4 +73,16 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run of the sweep that this one is an iteration of."""
     sweep: Sweep | None = None
     """What is carried out instead of a notebook: child runs of the function."""
+    cache: bool = False
+    """Whether its outputs are meant to be given again; then it says aloud what forbids that."""
+    audit: bool = True
+    """Whether what the run reads is watched."""
+    seed: int | None = None
+    """Random numbers begin with it; ``None``: with a number of the worker's choice, which is recorded."""
+    resume: str = ""
+    """Folder of the run that this one goes on with."""
+    resume_cell: int = 0
+    """The body cell, counted from 0, that it goes on with."""
+    checkpoint_limit: int = 0
+    """Bytes of names that are stored at each boundary between cells; 0: none."""
     version: int = VERSION

@@ -53,6 +53,27 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a sweep, whose iterations are counted instead of cells: ``12/64 done, best auc 0.912 (iteration 7)``."""
 
 
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run stood on, beyond its function, parameters and inputs: enough to tell whether it would come out the same.
+
+    :ivar known: whether it is there at all; a run that was killed leaves none.
+    :ivar packages: distributions that it imported, with their versions.
+    :ivar modules: source files beyond the packages and the function that it imported, with their SHA-256.
+    :ivar inputs: digests of the inputs by name; empty where none can be had.
+    :ivar variables: digests of the environment variables and secrets (``secret:NAME``) that its code read.
+    :ivar unseen: why its outputs cannot be given again: what it read that nobody declared, each as ``kind: what``.
+    :ivar seeds: ``start`` (random numbers began with it), and what the code set: ``random``, ``numpy``.
+    """
+
+    known: bool = False
+    packages: dict[str, str] = {}
+    modules: dict[str, str] = {}
+    inputs: dict[str, str] = {}
+    variables: dict[str, str] = {}
+    unseen: tuple[str, ...] = ()
+    seeds: dict[str, int] = {}
+
+
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that is recorded of a run, except its metrics over steps, its journal and its artifacts' contents."""
 
@@ -112,6 +133,14 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """By which a later run of the same work finds this one; at most 64 characters, empty when it is not to be found."""
     size: int = 0
     """Bytes of its folder (journal, notebook, report) when it ended."""
+    """Hash over code, parameters and the digests of the inputs; runs of the same key may share their outputs."""
+    cached_from: str = ""
+    """The run whose outputs these are, when it was not executed because that one had the same code and data."""
+    cache: tuple[str, ...] = ()
+    """What was found when the cache was asked: why it is a hit, or why each candidate was not."""
+    record: Record = Record()
+    resumed_from: str = ""
+    """The run that this one goes on with."""
 
     @property
     def uri(self) -> str:

@@ -16,7 +16,7 @@ from mlrun_jupyter.errors import DefinitionError
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.parameters import BASIC, Parameter, literal
 
-ROLES = ("parameters", "bundle", "closure", "entry", "body", "outputs")
+ROLES = ("parameters", "bundle", "closure", "entry", "resume", "body", "outputs")
 
 
 def build(function: Function, files: Mapping[str, str] | None = None) -> Any:
@@ -61,6 +61,38 @@ def _tagged(cell: Any, role: str) -> Any:
     if role in ("entry", "outputs", "bundle"):
         cell.metadata["jupyter"] = {"source_hidden": True}
     return cell
+
+
+SKIPPED = "mlrun-skipped"
+
+
+def resumed(notebook: Any, *, uid: str, start: int, definitions: list[str]) -> Any:
+    """The function notebook, changed to go on with an earlier run: the body cells in front of ``start`` are marked to be skipped,
+    and a cell that brings their names back is put in their place."""
+    import nbformat
+
+    at = len(notebook.cells)
+    body = 0
+    for index, cell in enumerate(notebook.cells):
+        if role_of(cell) == "body":
+            if body < start:
+                cell.metadata["tags"].append(SKIPPED)
+            body += 1
+        if (role_of(cell) == "body" and body == start + 1) or role_of(cell) == "outputs":
+            at = min(at, index)
+    lines = [
+        f"# goes on with run {uid[:12]}: what the cells above left behind", "from mlrun_jupyter.worker.entry import restore", "",
+        "restore(globals())", *(("", *definitions) if definitions else ()),
+    ]  # fmt: skip
+    cell = _tagged(nbformat.v4.new_code_cell("\n".join(lines)), "resume")
+    cell.id = "resume"
+    notebook.cells.insert(at, cell)
+    return notebook
+
+
+def skipped(cell: Any) -> bool:
+    """Whether a cell is not executed, since an earlier run did."""
+    return SKIPPED in cell.get("metadata", {}).get("tags", ())
 
 
 def role_of(cell: Any) -> str:

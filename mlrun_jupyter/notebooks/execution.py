@@ -16,6 +16,7 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellExecutionComplete
 from papermill.clientwrap import PapermillNotebookClient
 
+from mlrun_jupyter.notebooks.build import skipped
 from mlrun_jupyter.notebooks.journal import Journal
 
 
@@ -88,6 +89,8 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
         super().papermill_execute_cells()
 
     async def async_execute_cell(self, cell: Any, cell_index: int, *args: Any, **kwargs: Any) -> Any:
+        if skipped(cell):
+            return cell
         journal = self.observer.journal
         code = cell.cell_type == "code" and bool(cell.source.strip())
         if code:

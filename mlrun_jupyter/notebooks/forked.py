@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from nbclient.exceptions import DeadKernelError
 
 from mlrun_jupyter.notebooks import frames
+from mlrun_jupyter.notebooks.build import skipped
 from mlrun_jupyter.notebooks.execution import Observer, record
 
 
@@ -41,7 +42,7 @@ def run(nb_man: Any, observer: Observer, shell: ForkedShell) -> Any:
         talk.ready()
         for index, cell in enumerate(nb_man.nb.cells):
             nb_man.cell_start(cell, index)
-            if index in code:
+            if index in code and not skipped(cell):
                 observer.journal.write("start", cell=index)
                 observer.cell_started(code.index(index) + 1, len(code))
                 ok, count = False, None

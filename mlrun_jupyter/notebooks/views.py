@@ -33,6 +33,22 @@ def executed_notebook(folder: Path, *, title: str = "", subtitle: str = "") -> A
     return notebook
 
 
+def cells_of(folder: Path) -> list[list[Entry]]:
+    """What each body cell of the run's last try showed, as journal entries."""
+    import nbformat
+
+    planned = folder / PLANNED
+    if not planned.is_file():
+        return []
+    cells = nbformat.read(planned, as_version=4).cells
+    places = [index for index, cell in enumerate(cells) if "mlrun-body" in cell.metadata.get("tags", ())]
+    shown: dict[int, list[Entry]] = {index: [] for index in places}
+    for entry in last_attempt(read_all(folder)):
+        if entry["cell"] in shown and entry["type"] in ("stream", "output", "update", "clear"):
+            shown[entry["cell"]].append(entry)
+    return [shown[index] for index in places]
+
+
 def fill(notebook: Any, entries: list[Entry]) -> None:
     """Play the entries into the cells of the notebook."""
     displays: dict[str, list[Any]] = {}

@@ -28,6 +28,7 @@ from mlrun_jupyter.model.clock import iso, now
 from mlrun_jupyter.model.order import BoundInput
 from mlrun_jupyter.model.parameters import Parameter, check_value, plain
 from mlrun_jupyter.protocols.values import Values
+from mlrun_jupyter.runs import audit
 from mlrun_jupyter.runs.events import Sink
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Context:
         self._owner = owner
         self._trusted = tuple(trusted)
         self._children: list[ChildContext] = []
+        self._imports: Callable[[], Collection[str]] = tuple
 
     # -- what it is -----------------------------------------------------------------------------------------------
 
@@ -189,7 +191,8 @@ class Context:
                 why="the function has no default for it",
                 next_step=f"pass it: inputs={{{name!r}: 'path or URI'}}, --input {name}=… or -p {name} PATH",
             )
-        return self._values.load(self.get_input(name), self._input_types.get(name, "") or self._inputs[name].type)
+        with audit.ours():
+            return self._values.load(self.get_input(name), self._input_types.get(name, "") or self._inputs[name].type)
 
     def _locate(self, name: str, location: str) -> BoundInput:
         if location.startswith("store://"):
@@ -219,6 +222,7 @@ class Context:
                     why=f"its inputs are {', '.join(self._inputs) or 'none'}",
                     next_step="pass it with inputs={…} or give get_input a url",
                 )
+            self._undeclared(url)
             self._inputs[key] = self._locate(key, url)
             self._sink.emit({"event": "read", "name": key, "uri": self._inputs[key].uri})
         if key not in self._items:
@@ -230,9 +234,17 @@ class Context:
 
     def get_dataitem(self, url: str) -> Any:
         """A ``DataItem`` for a path, URL or ``store://`` URI, recorded as read by this run."""
+        self._undeclared(url)
         given = self._locate(url, url)
         self._sink.emit({"event": "read", "name": url.rpartition("/")[2] or url, "uri": given.uri})
         return self._values.item(given.url, artifact=given.artifact, uri=given.uri if given.artifact else "", trusted=self._trusted)
+
+    @staticmethod
+    def _undeclared(url: str) -> None:
+        recorder = audit.current()
+        if recorder is not None:
+            kind = audit.ARTIFACT if url.startswith("store://") else audit.NETWORK if "://" in url else audit.FILE
+            recorder.note(kind, url)
 
     def get_store_resource(self, url: str) -> Any:
         """The artifact behind a ``store://`` URI, as a ``DataItem``."""
@@ -245,7 +257,11 @@ class Context:
         """
         # said first, so that the worker masks the value before it can be printed
         self._sink.emit({"event": "secret", "name": key})
-        value = self._secret(key)
+        with audit.ours():
+            value = self._secret(key)
+        recorder = audit.current()
+        if recorder is not None:
+            recorder.variable(f"secret:{key}", value)
         if value is None:
             if default is not _MISSING:
                 return default
@@ -526,11 +542,23 @@ class Context:
         """Make all that was logged safe; ``completed=True`` also ends a run that was opened by ``get_or_create_ctx``."""
         if message:
             self.set_annotation("message", message)
+        recorder = audit.current()
+        if completed and self.in_run and recorder is not None:
+            self._sink.emit({"event": "record", **recorder.report(self._used())})
         self._sink.emit({"event": "commit", "message": message, "completed": completed})
         if completed and not self.in_run and self.state == "running":
             self.state = "completed"
             self._sink.emit({"event": "state", "state": "completed"})
         self._sink.sync()
+
+    def _used(self) -> set[str]:
+        """Modules that the run used: those its code imports, and those by which its inputs and outputs are read and stored."""
+        found = set(self._imports())
+        if self._inputs or self.artifacts:
+            found |= {"pandas", "numpy", "pyarrow"}
+        if any(artifact.kind == "model" for artifact in self.artifacts.values()):
+            found |= {"sklearn", "skops", "xgboost", "lightgbm"}
+        return found
 
     def __enter__(self) -> Context:
         return self

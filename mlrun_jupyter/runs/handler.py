@@ -18,6 +18,7 @@ from typing import Any
 from mlrun_jupyter.errors import MLRunNotFoundError, ParameterError
 from mlrun_jupyter.model.function import declare_outputs
 from mlrun_jupyter.model.parameters import basic_type
+from mlrun_jupyter.runs import audit
 from mlrun_jupyter.runs.context import Context, convert
 
 _CURRENT: list[Context] = []
@@ -105,12 +106,14 @@ def bind(context: Context, target: Callable[..., Any], used: Mapping[str, Any]) 
         elif name in context._inputs:
             item = context.get_input(name)
             hint = hints.get(name) or context._inputs[name].type or None
-            if hint is None and isinstance(parameter.default, str):
-                arguments[name] = item.local()
-            elif hint is None:
-                arguments[name] = item
-            else:
-                arguments[name] = context._values.restore(item, hint)
+            with audit.ours():
+                # a declared input is opened here, and no code of the run's own is called
+                if hint is None and isinstance(parameter.default, str):
+                    arguments[name] = item.local()
+                elif hint is None:
+                    arguments[name] = item
+                else:
+                    arguments[name] = context._values.restore(item, hint)
         elif parameter.default is parameter.empty:
             raise ParameterError(
                 f"handler {getattr(target, '__name__', target)!r} needs {name!r}",

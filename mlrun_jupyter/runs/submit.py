@@ -32,6 +32,7 @@ from mlrun_jupyter.processes import UID, host
 from mlrun_jupyter.protocols.executor import Checks
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
+from mlrun_jupyter.runs import reuse
 from mlrun_jupyter.runs.sweeps.planning import first_points
 from mlrun_jupyter.settings import Settings
 
@@ -60,7 +61,13 @@ def submit(
     sweep: Sweep | None = None,
     parent: str = "",
     iteration: int = 0,
-    commit: str | None = None,
+    commit: str = "",
+    cache: bool = False,
+    seed: int | None = None,
+    resumed_from: str = "",
+    resume: str = "",
+    resume_cell: int = 0,
+    notes: tuple[str, ...] = (),
 ) -> Run:
     """Record a run and start its worker. Everything that can be refused is refused before anything is written.
 
@@ -73,6 +80,11 @@ def submit(
     :param parent: the sweep's run that this one is an iteration of.
     :param iteration: which, from 1.
     :param commit: the commit of the working folder, where the caller knows it.
+    :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one. Else
+        this one's are meant to be given again, and what forbids that is said aloud.
+    :param seed: random numbers begin with it; ``None``: with one of the worker's choice.
+    :param notes: what the reader should know of it from its start.
+    :param resumed_from: the run that it goes on with, in whose folder (``resume``) the names are, at the body cell ``resume_cell``.
     :raises ParameterError: unknown, missing or ill-typed parameters.
     :raises InputNotFoundError: an input that is unknown, missing or not there.
     """
@@ -117,10 +129,15 @@ def submit(
         created=iso(now()), updated=iso(now()), executor=executor,
         timeout=timeout if timeout is not None or driven else function.timeout,
         retries=retries if retries is not None else function.retries, owner=user(), folder=place, workdir=str(folder),
-        artifact_path=path or f"artifacts/{function.project}/{uid}", commit=git_commit(folder) if commit is None else commit,
-        parent=parent, iteration=iteration, hyperparams=sweep.hyperparams if sweep else {},
+        artifact_path=path or f"artifacts/{function.project}/{uid}", commit=commit, parent=parent, iteration=iteration,
+        resumed_from=resumed_from, notes=notes, hyperparams=sweep.hyperparams if sweep else {},
         hyper_param_options={**msgspec.to_builtins(sweep.options), "executor": sweep.executor or executor} if sweep else {},
     )  # fmt: skip
+    if cache and sweep is None:
+        earlier, asked, _ = reuse.find(store, settings.home_path, function, bound, located, env or {}, folder)
+        run = msgspec.structs.replace(run, cache=asked)
+        if earlier is not None:
+            return reuse.give(store, settings.home_path, run, earlier)
     order = Order(
         uid=uid, project=function.project, name=run_name, function=function, home=str(settings.home_path),
         folder=str(settings.home_path / place), workdir=str(folder),
@@ -129,6 +146,8 @@ def submit(
         env={**function.env, **(env or {})}, timeout=run.timeout, retries=run.retries, start_timeout=settings.start_timeout,
         start_retries=settings.start_retries, tracking_uri=settings.tracking, output_limit=settings.output_limit,
         spill_limit=settings.spill_limit, resources=needs, priority=priority, iteration=iteration, parent=parent, sweep=sweep,
+        cache=cache, audit=settings.audit, seed=seed, resume=resume, resume_cell=resume_cell,
+        checkpoint_limit=settings.checkpoint_limit,
     )  # fmt: skip
     if sweep is not None and driven:
         # what would refuse each iteration refuses the sweep
@@ -138,7 +157,7 @@ def submit(
     if isinstance(starter, Checks):
         checked = starter.check(order)
         order = checked.order
-        run = msgspec.structs.replace(run, place=checked.place, notes=checked.notes)
+        run = msgspec.structs.replace(run, place=checked.place, notes=(*run.notes, *checked.notes))
     file = _write_order(order)
     store.create_run(msgspec.structs.replace(run, state=states.PENDING))
     for given in located:

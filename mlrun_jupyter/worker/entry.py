@@ -12,9 +12,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
+from mlrun_jupyter.errors import MLRunPreconditionFailedError
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import iso, new_uid, now
 from mlrun_jupyter.model.order import Order
@@ -81,11 +83,31 @@ def in_run(order: Order) -> Context:
         attempt=int(os.environ.get(ATTEMPT, "1")),
         iteration=order.iteration,
     )
+    if order.audit:
+        from mlrun_jupyter.worker.watching import imports_of
+
+        context._imports = lambda: imports_of(order)
     _CURRENT.append(context)
     if dask_client.offered(context._folder):
         # Dask's collections compute there without being told
         dask_client.connect(context._folder, tuple(order.function.files))
+    if order.checkpoint_limit:
+        from IPython.core.getipython import get_ipython
+
+        from mlrun_jupyter.worker import checkpoint
+
+        checkpoint.install(get_ipython(), order)
     return context
+
+
+def restore(names: MutableMapping[str, Any]) -> None:
+    """Put the names back that the cells of an earlier run left behind."""
+    from mlrun_jupyter.worker import checkpoint
+
+    order = current_order()
+    if order is None or not order.resume:
+        raise MLRunPreconditionFailedError("there is nothing to go on with", why="no run that was resumed executes this notebook")
+    checkpoint.restore(order, names)
 
 
 def in_folder(name: str) -> Context:

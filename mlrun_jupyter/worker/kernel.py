@@ -43,6 +43,10 @@ def prepare() -> None:
             order.tracking_uri, project=order.project, run_name=order.name, uid=order.uid, folder=Path(order.folder),
             home=Path(order.home),
         )  # fmt: skip
+        from mlrun_jupyter.worker import watching
+
+        # the last, so that nothing of ours is taken for the run's
+        watching.begin(order)
 
 
 def die_with_parent() -> None:

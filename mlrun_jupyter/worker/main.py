@@ -30,17 +30,20 @@ from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import amount, elapsed, iso, now
 from mlrun_jupyter.model.order import Order
-from mlrun_jupyter.model.run import Lease, Progress, Run
+from mlrun_jupyter.model.run import Lease, Progress, Record, Run
 from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import GUARDIAN, UID, end_all, holds, lease_of, signal_name, tag
 from mlrun_jupyter.protocols.store import Store
-from mlrun_jupyter.runs import delivery, supervise
+from mlrun_jupyter.runs import audit, checkpoints, delivery, supervise
 from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
+from mlrun_jupyter.worker import checkpoint
 from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
+from mlrun_jupyter.worker.evidence import PATIENCE, Evidence
 from mlrun_jupyter.worker.shell import entry, search_path
+from mlrun_jupyter.worker.watching import SEED
 from mlrun_jupyter.worker.zygote import Once, Parent, Zygote
 
 PULSE = 0.2
@@ -105,6 +108,8 @@ class Worker:
         self.spare: Once | None = None
         self._dying: list[int] = []
         self._guardian = self._read_guardian()
+        self.seed = order.seed if order.seed is not None else int.from_bytes(os.urandom(4), "big")
+        self.evidence = Evidence(order)
 
     def _secrets(self) -> list[str]:
         from mlrun_jupyter.registry import SECRET_STORES
@@ -130,6 +135,7 @@ class Worker:
         self._zygote = self._fork_zygote()
         pulse = threading.Thread(target=self._pulse, name="mlrun-pulse", daemon=True)
         pulse.start()
+        self.evidence.start()
         state, cause, error = states.ERROR, "", ""
         try:
             state, cause, error = self._attempts()
@@ -178,6 +184,35 @@ class Worker:
             path = self.folder / "bundle" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(blobs.get(Path(self.order.home), digest))
+        if self.order.resume:
+            checkpoint.take_over(self.order)
+            self._earlier = self.store.get_run(Path(self.order.resume).name)
+
+    def _function_notebook(self) -> Any:
+        notebook = build.build(self.order.function)
+        if not self.order.resume:
+            return notebook
+        manifest = checkpoints.read(self.folder, self.order.resume_cell) or {}
+        return build.resumed(
+            notebook, uid=Path(self.order.resume).name, start=self.order.resume_cell, definitions=manifest.get("definitions", [])
+        )
+
+    def _show_skipped(self, notebook: Any) -> None:
+        """What the skipped cells showed in the earlier run."""
+        folder = Path(self.order.resume)
+        uid = folder.name
+        earlier = views.cells_of(folder)
+        body = 0
+        for index, cell in enumerate(notebook.cells):
+            if not build.skipped(cell):
+                continue
+            self.journal.write("start", cell=index)
+            for shown in earlier[body] if body < len(earlier) else ():
+                fields = {key: value for key, value in shown.items() if key not in ("n", "t", "cell", "type")}
+                self.journal.write(shown["type"], cell=index, **fields)
+            self.journal.write("note", cell=index, text=f"not executed again: run {uid[:12]} left this behind")
+            self.journal.write("done", cell=index, ok=True, count=None)
+            body += 1
 
     def _end_strays(self) -> None:
         """End what the cells have left running. The zygote goes with this process, and its shells are on their way."""
@@ -204,8 +239,9 @@ class Worker:
         for attempt in range(1, self.order.retries + 2):
             self.journal.new_attempt(attempt)
             self._error = None
-            if attempt > 1:
-                self._update(attempt=attempt, results={}, error="")
+            self._shown_skipped = False
+            if attempt > 1 or self.order.resume:
+                self._update(attempt=attempt, error="", **self._inherited())
             state, cause, error = self._start_and_execute(attempt)
             if state != states.ERROR or self.stop_reason or attempt > self.order.retries:
                 return state, cause, error
@@ -215,6 +251,17 @@ class Worker:
             self._end_strays()
             self._finished.wait(min(2.0 ** (attempt - 1), 30))
         raise AssertionError("the loop returns")
+
+    def _inherited(self) -> dict[str, Any]:
+        """What the run has logged before its first cell: nothing, or what the run did that it goes on with."""
+        if self._earlier is None:
+            return {"results": {}}
+        metrics = self.store.get_metrics(self._earlier.uid)
+        if metrics:
+            self.store.put_metrics(self.order.uid, metrics)
+        for name, uri in self._earlier.artifact_uris.items():
+            self.store.put_use(self.order.uid, name, uri, "out")
+        return {"results": self._earlier.results, "artifact_uris": self._earlier.artifact_uris}
 
     def _start_and_execute(self, attempt: int) -> tuple[str, str, str]:
         """One attempt of the body, with as many tries to start a kernel as the order allows."""
@@ -229,7 +276,7 @@ class Worker:
             began = False
             try:
                 execution.execute(
-                    build.build(self.order.function),
+                    self._function_notebook(),
                     parameters=self._injected(),
                     observer=self,
                     workdir=self._workdir(),
@@ -262,6 +309,8 @@ class Worker:
             ORDER: str(self.order_path),
             ATTEMPT: str(attempt),
             UID: self.order.uid,
+            # a second try with the same random numbers would be the same try
+            SEED: str(self.seed + attempt - 1),
             "MLRUN_JUPYTER_HOME": self.order.home,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
@@ -283,7 +332,7 @@ class Worker:
         except RuntimeError as failure:
             return states.ERROR, str(failure), ""
         try:
-            execution.execute_forked(build.build(self.order.function), parameters=self._injected(), observer=self, shell=shell)
+            execution.execute_forked(self._function_notebook(), parameters=self._injected(), observer=self, shell=shell)
             return self._check_completed()
         except PapermillExecutionError as failure:
             return self._failed(failure)
@@ -371,6 +420,8 @@ class Worker:
         return process.poll() if process is not None else None
 
     _process: Any = None
+    _earlier: Run | None = None
+    _shown_skipped = False
     _zygote: Parent | None = None
 
     def _stopped(self) -> tuple[str, str, str]:
@@ -400,6 +451,9 @@ class Worker:
         temporary = self.folder / f".{views.PLANNED}"
         temporary.write_text(self.redact(nbformat.writes(planned)), encoding="utf-8")
         temporary.replace(self.folder / views.PLANNED)
+        if self.order.resume and not self._shown_skipped:
+            self._shown_skipped = True
+            self._show_skipped(planned)
 
     def kernel_started(self, manager: Any) -> None:
         self._manager = manager
@@ -478,6 +532,8 @@ class Worker:
                 value = lookup(Path(self.order.home), self.order.project, event["name"]) or self.order.env.get(event["name"])
                 if value:
                     self.redact.add(value)
+            elif event["event"] == "record":
+                self.evidence.report = event
         return events
 
     _waiting: list[dict[str, Any]]
@@ -540,6 +596,10 @@ class Worker:
             if state != states.COMPLETED:
                 self._conclude_iterations(state, cause)
         notes = tuple(f"output of cell {cell} was truncated; the rest is in spill-{cell}.log" for cell in self.journal.truncated)
+        record, key = self._evidence()
+        if self.order.cache and state == states.COMPLETED:
+            notes += tuple(f"its outputs will not be given again: {text}" for text in self._why_not(record))
+        commit = self.evidence.sources(PATIENCE, self.redact, self.folder)
         tracking = self.folder / "tracking.json"
         known = json.loads(tracking.read_text(encoding="utf-8")) if tracking.is_file() else {}
 
@@ -547,7 +607,8 @@ class Worker:
             return msgspec.structs.replace(
                 run, state=state, cause=self.redact(cause), error=error, ended=iso(now()), peak_memory=self.peak_memory,
                 notes=(*run.notes, *notes), progress=self._progress, kernel_pid=self.kernel_pid,
-                tracking={**run.tracking, **{k: str(v) for k, v in known.items()}},
+                tracking={**run.tracking, **{k: str(v) for k, v in known.items()}}, record=record,
+                cache_key=key if state == states.COMPLETED else "", commit=commit or run.commit,
             )  # fmt: skip
 
         # a full disk or a database that restarts may pass; the truth about a run is worth some waiting
@@ -566,16 +627,40 @@ class Worker:
                 time.sleep(1)
         self.journal.write("end", state=state, cause=cause)
 
+    def _evidence(self) -> tuple[Record, str]:
+        try:
+            return self.evidence.finish(self.redact)
+        except Exception:
+            # without a record the outputs are not given again; the run itself is none the worse for it
+            traceback.print_exc()
+            return Record(), ""
+
+    @staticmethod
+    def _why_not(record: Record) -> list[str]:
+        if not record.known:
+            return ["nothing was recorded of what it read"]
+        lines = []
+        for found, text in zip(record.unseen, audit.describe(record.unseen), strict=True):
+            tip = audit.advice(found)
+            lines.append(f"{text} — {tip}" if tip else text)
+        return lines
+
     def publish(self, *, tell: bool = True) -> None:
         """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this.
 
         :param tell: false when somebody else does both.
         """
+        run = self.store.get_run(self.order.uid)
+        if not run.commit and (commit := self.evidence.sources(20.0, self.redact, self.folder)):
+            self._update(commit=commit)
         # after the record, since forcing to the disk may take long; a loss of power in between takes the record as well
         self.journal.sync()
         self.journal.close()
         self._tail.sync()
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
+        if run.state == states.COMPLETED:
+            # nobody will go on with it
+            shutil.rmtree(self.folder / checkpoints.FOLDER, ignore_errors=True)
         if self.order.parent:
             # the sweep of a driver that was killed gets its end from the last of its iterations, if from nobody else
             supervise.reconcile(self.store, self.settings, only=self.order.parent, patient=False)

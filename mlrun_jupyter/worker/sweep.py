@@ -27,7 +27,7 @@ from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import lease_of
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
-from mlrun_jupyter.runs import delivery, display, iterations, supervise
+from mlrun_jupyter.runs import delivery, display, iterations, record, supervise
 from mlrun_jupyter.runs.submit import submit
 from mlrun_jupyter.runs.sweeps import planning, strategies
 from mlrun_jupyter.runs.sweeps.condition import Condition
@@ -66,6 +66,7 @@ class Driver:
         self.found = planning.loaded(order.function, self.sweep)
         self.strategy: strategies.Strategy
         self.parent: Run
+        self.commit = ""
         self.rows: dict[int, Row] = {}
         self.running: dict[str, int] = {}
         self.failures: list[str] = []
@@ -117,6 +118,8 @@ class Driver:
         return True
 
     def _prepare(self) -> None:
+        self.commit, _ = record.sources(Path(self.order.workdir))
+        self._update(commit=self.commit)
         self.strategy = strategies.make(self.options, self.found, self.sweep.total)
         promotion.write_plan(self.folder, self.order, self.sweep)
         self.journal.new_attempt(1)
@@ -198,7 +201,9 @@ class Driver:
                 name=order.name, labels={key: value for key, value in order.labels.items() if key not in ("host", "owner")},
                 workdir=Path(order.workdir), artifact_path=self._artifact_path(), executor=self.sweep.executor,
                 timeout=order.function.timeout, retries=order.retries, env=order.env, resources=order.resources or None, priority=order.priority,
-                parent=order.uid, iteration=iteration, commit=self.parent.commit,
+                parent=order.uid, iteration=iteration, commit=self.commit, cache=order.cache,
+                # each begins with another number, and with the same one when the sweep is carried out again
+                seed=None if self.options.seed is None else self.options.seed + iteration,
             )  # fmt: skip
         except MLRunError as error:
             # such as a full disk or no more processes: it counts as one that failed

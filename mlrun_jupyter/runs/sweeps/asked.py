@@ -13,7 +13,7 @@ _NAMES = {"max_runs": "max_iterations", "parallel": "parallel_runs", "stop": "st
 
 
 def sweep_of(function: Function, hyper: Mapping[str, str], **options: Any) -> dict[str, Any]:
-    """``hyperparams`` and ``hyper_param_options`` for a run; empty when no sweep is asked for.
+    """``hyperparams`` and ``hyper_param_options`` for a run; without anything that varies, its ``seed`` where there is one.
 
     :param hyper: ``50,100,200`` or ``4..16`` by parameter.
     :param options: ``param_file strategy max_runs parallel selector stop max_errors seed``; those that were not given are
@@ -22,12 +22,12 @@ def sweep_of(function: Function, hyper: Mapping[str, str], **options: Any) -> di
     """
     given = {name: value for name, value in options.items() if value not in ("", None) and (value != 0 or name in ("max_errors", "seed"))}
     if not hyper and not given.get("param_file") and given.get("strategy") != "custom":
-        if given:
+        if given.keys() - {"seed"}:
             raise MLRunInvalidArgumentError(
-                f"--{next(iter(given)).replace('_', '-')} is an option of a sweep, and nothing varies",
+                f"--{next(iter(given.keys() - {'seed'})).replace('_', '-')} is an option of a sweep, and nothing varies",
                 next_step="say what varies: --hyper trees=50,100,200 or --param-file grid.json",
             )
-        return {}
+        return given
     return {
         "hyperparams": spaces.read(function, hyper) or None,
         "hyper_param_options": {_NAMES.get(name, name): value for name, value in given.items()},
