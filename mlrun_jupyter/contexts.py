@@ -80,7 +80,7 @@ def get_current_context() -> Context | None:
 
 def _begin(project: Project, name: str, labels: Mapping[str, str]) -> Context:
     session = project._session
-    uid, label = new_uid(), check_label(name, "run")
+    uid, label = new_uid(session.store.newest_run(project.name)), check_label(name, "run")
     folder = session.home / "runs" / project.name / uid
     run = Run(
         uid=uid, project=project.name, name=label, state=states.CREATED, executor="none",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mlrun_jupyter import reports
 from mlrun_jupyter.errors import MLRunNotFoundError, MLRunPreconditionFailedError, RunFailedError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
@@ -208,12 +209,10 @@ class RunObject:
         return views.executed_notebook(self.folder)
 
     def report(self) -> Path:
-        """The HTML report; written now when the worker could not."""
+        """The HTML report; written now when nobody did yet, and anew while the run goes on."""
         path = self.folder / views.REPORT
-        if not path.is_file():
-            run = self.refresh()
-            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=f"`{run.uid}`\n\n{run.cause}")
-        return path
+        run = self.refresh()
+        return path if path.is_file() and run.terminal else reports.write(self._session.settings, run)
 
     def lineage(self) -> list[dict[str, str]]:
         """What it read and wrote: rows ``run name uri direction``."""
@@ -342,10 +341,14 @@ class FunctionObject:
 
 
 class RunList(Sequence[RunObject]):
-    """Runs, newest first."""
+    """Runs, newest first unless sorted otherwise.
 
-    def __init__(self, runs: Sequence[RunObject]) -> None:
+    :ivar next_page_token: for ``list_runs(page_token=…)``, when there are more than the limit; else empty.
+    """
+
+    def __init__(self, runs: Sequence[RunObject], next_page_token: str = "") -> None:
         self._runs = list(runs)
+        self.next_page_token = next_page_token
 
     def __getitem__(self, index: Any) -> Any:
         return RunList(self._runs[index]) if isinstance(index, slice) else self._runs[index]
@@ -395,18 +398,22 @@ class RunList(Sequence[RunObject]):
         _display(self)
 
     def __repr__(self) -> str:
-        return display.runs_text([run._run for run in self._runs])
+        return display.runs_text([run._run for run in self._runs]) + display.more_text(self.next_page_token)
 
     def _repr_html_(self) -> str:
-        return display.runs_html([run._run for run in self._runs])
+        return display.runs_html([run._run for run in self._runs]) + display.more_html(self.next_page_token)
 
 
 class ArtifactList(Sequence[Artifact]):
-    """Artifacts with their tags, newest first."""
+    """Artifacts with their tags, newest first.
 
-    def __init__(self, session: Session, rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> None:
+    :ivar next_page_token: for ``list_artifacts(page_token=…)``, when there are more than the limit; else empty.
+    """
+
+    def __init__(self, session: Session, rows: Sequence[tuple[Artifact, tuple[str, ...]]], next_page_token: str = "") -> None:
         self._session = session
         self.rows = list(rows)
+        self.next_page_token = next_page_token
 
     def __getitem__(self, index: Any) -> Any:
         return ArtifactList(self._session, self.rows[index]) if isinstance(index, slice) else self.rows[index][0]
@@ -437,10 +444,10 @@ class ArtifactList(Sequence[Artifact]):
         _display(self)
 
     def __repr__(self) -> str:
-        return display.artifacts_text(self.rows)
+        return display.artifacts_text(self.rows) + display.more_text(self.next_page_token)
 
     def _repr_html_(self) -> str:
-        return display.artifacts_html(self.rows)
+        return display.artifacts_html(self.rows) + display.more_html(self.next_page_token)
 
 
 def _display(thing: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml
-from mlrun_jupyter.model.clock import iso, now
+from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.names import check_label, check_tag, normal, parse_artifact, parse_function
+from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata, ProjectSpec
+from mlrun_jupyter.model.sweep import MOST
 from mlrun_jupyter.registry import SECRET_STORES
 from mlrun_jupyter.runs.context import Context
 from mlrun_jupyter.runs.display import Diff
@@ -119,10 +122,10 @@ class Project:
         """
         return _function(self._session, f"{key}:{tag}" if tag else key, self.name)
 
-    def list_functions(self, name: str = "") -> list[FunctionObject]:
-        """All versions, newest first."""
-        rows = self._session.store.list_functions(self.name, normal(name) if name else "")
-        return [FunctionObject(self._session, function) for function, _ in rows]
+    def list_functions(self, name: str = "", *, limit: int = 0, page_token: str = "") -> Page[FunctionObject]:
+        """Versions, newest first: all of them, or a page of ``limit``; the list's ``next_page_token`` leads to the next."""
+        rows = self._session.store.list_functions(self.name, normal(name) if name else "", limit=limit, page_token=page_token)
+        return Page.of([FunctionObject(self._session, function) for function, _ in rows], rows.next_page_token)
 
     def diff(self, one: str, other: str) -> Diff:
         """What differs between two versions, in spec, code and bundled modules."""
@@ -149,37 +152,120 @@ class Project:
 
     def list_runs(
         self, name: str = "", uid: str = "", labels: Any = (), state: Any = "", last: int = 0, function: str = "",
-        since: str = "", limit: int = 50, iter: bool = False,
+        since: str = "", limit: int = 50, *, until: str = "", parent: Any = "", sort: str = "", page_token: str = "",
+        iter: bool = False,
     ) -> RunList:  # fmt: skip
-        """Runs, newest first; runs whose worker died are given their end first.
+        """A page of runs, newest first; runs whose worker died are given their end first.
 
-        :param iter: list the iterations of sweeps as well.
+        :param name: the name, or ``~`` and a part of it.
+        :param labels: ``key`` or ``key=value``, one or several, or a dict; all must hold.
+        :param last: as ``limit``, for MLRun's sake.
+        :param function: its name, or ``project/name@hash``.
+        :param since, until: created at or after, and before; a ``datetime`` or ISO 8601 in UTC.
+        :param parent: children of this run (object or uid); ``None``: all, children too. By default those that are no children.
+        :param iter: all, the iterations of sweeps too; as ``parent=None``.
+        :param sort: ``created started duration size`` or ``results.<name>``; with ``-`` in front the largest first.
+        :param limit: rows of a page.
+        :param page_token: ``next_page_token`` of the page before, with the same conditions.
+        :raises MLRunInvalidArgumentError: for an unknown order, or a token that is none.
         """
         self._session.reconcile()
         if uid:
             return RunList([RunObject(self._session, self._session.store.get_run(uid))])
         rows = self._session.store.list_runs(
-            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=since, limit=last or limit,
-            parent=None if iter else "",
-        )
-        return RunList([RunObject(self._session, run) for run in rows])
+            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=_moment(since), until=_moment(until),
+            parent=None if parent is None or iter else str(getattr(parent, "uid", parent)), sort=sort, page_token=page_token, limit=last or limit,
+        )  # fmt: skip
+        return RunList([RunObject(self._session, run) for run in rows], rows.next_page_token)
 
     def get_run(self, uid: str) -> RunObject:
         """A run by its uid or the beginning of it."""
         return RunObject(self._session, self._session.store.get_run(uid))
 
+    def delete_runs(
+        self, uids: Sequence[str] = (), *, name: str = "", state: Any = "", labels: Any = (), function: str = "", since: str = "",
+        until: str = "", artifacts: bool = False, dry_run: bool = False,
+    ) -> Any:  # fmt: skip
+        """Delete runs with their folders, those of the uids or those that fulfil the conditions (as :meth:`list_runs`).
+
+        Runs that go on stay.
+
+        :param artifacts: delete their artifacts as well; runs whose artifacts are tagged (other than ``latest``), or read by others,
+            stay then.
+        :param dry_run: tell what would go.
+        :returns: a report, which shows itself; its ``runs`` are those that went.
+        :raises MLRunInvalidArgumentError: when nothing says which ones.
+        """
+        from mlrun_jupyter import tidy
+
+        store = self._session.store
+        conditions = {"name": name, "state": state, "labels": _labels(labels), "function": function, "since": since, "until": until}
+        if uids:
+            runs = [store.get_run(uid) for uid in uids]
+            # the iterations of a sweep go with it
+            runs += [child for run in runs if run.is_sweep for child in store.list_runs(parent=run.uid, limit=MOST)]
+        elif any(conditions.values()):
+            runs, token = [], ""
+            while True:
+                page = self.list_runs(name, "", labels, state, 0, function, since, 1000, until=until, parent=None, page_token=token)
+                runs += [run._run for run in page]
+                token = page.next_page_token
+                if not token:
+                    break
+        else:
+            raise MLRunInvalidArgumentError("nothing says which runs to delete", next_step="pass uids, or conditions as for list_runs")
+        return tidy.delete_runs(self._session, self.name, runs, artifacts=artifacts, dry_run=dry_run)
+
+    def prune(
+        self, older_than: Any = None, *, max_runs: int | None = None, max_bytes: Any = None, keep_last: int | None = None,
+        keep_labels: Sequence[str] | None = None, keep_tags: str | None = None, dry_run: bool = False,
+    ) -> Any:  # fmt: skip
+        """Delete old runs with their artifacts. Without a limit, by the project's standing policy (:meth:`set_retention`).
+
+        Runs that go on always stay, and those whose artifacts are read by a run that stays, or by another project.
+
+        :param older_than: seconds, or ``30d``: runs that were recorded before.
+        :param max_runs: of each function; the newest stay.
+        :param max_bytes: of all runs and their artifacts, or ``20GB``; the oldest go first.
+        :param keep_last: so many of the newest completed runs of each function stay (1).
+        :param keep_labels: runs with one of these labels stay (``keep``).
+        :param keep_tags: runs with a tagged artifact stay: ``all`` tags count, ``named`` ones (not ``latest``), or ``none``.
+        :param dry_run: tell what would go, and how much.
+        :returns: a report, which shows itself.
+        :raises MLRunInvalidArgumentError: for a wrong value, or when there is no limit.
+        """
+        from mlrun_jupyter import tidy
+
+        given = {
+            "older_than": older_than, "max_runs": max_runs, "max_bytes": max_bytes, "keep_last": keep_last,
+            "keep_labels": None if keep_labels is None else tuple(keep_labels), "keep_tags": keep_tags,
+        }  # fmt: skip
+        return tidy.prune(self._session, self.name, tidy.policy_of(self._session, self.spec.retention, given), dry_run=dry_run)
+
+    def set_retention(self, **policy: Any) -> None:
+        """Set the standing policy, by the arguments of :meth:`prune`; none: remove it. ``mlrun-jupyter gc`` applies it.
+
+        >>> project.set_retention(older_than="90d", max_bytes="50GB", keep_last=3)
+        """
+        from mlrun_jupyter.model.retention import read_policy
+
+        kept = {name: list(value) if isinstance(value, tuple) else value for name, value in policy.items() if value is not None}
+        read_policy(kept)
+        self.document = msgspec.structs.replace(self.document, spec=msgspec.structs.replace(self.document.spec, retention=kept))
+        self._session.store.put_project(self.document)
+
     # -- artifacts ------------------------------------------------------------------------------------------------
 
     def list_artifacts(
         self, name: str = "", tag: str = "", labels: Any = (), kind: str = "", category: str = "", tree: str = "",
-        since: str = "", until: str = "", limit: int = 1000,
+        since: str = "", until: str = "", limit: int = 1000, *, page_token: str = "",
     ) -> ArtifactList:  # fmt: skip
-        """Versions of artifacts, newest first."""
+        """A page of the versions of artifacts, newest first; conditions and pages as :meth:`list_runs`."""
         rows = self._session.store.list_artifacts(
-            self.name, name=name, tag=tag, labels=_labels(labels), kind=kind or category, tree=tree, since=since,
-            until=until, limit=limit,
+            self.name, name=name, tag=tag, labels=_labels(labels), kind=kind or category, tree=tree,
+            since=_moment(since), until=_moment(until), page_token=page_token, limit=limit,
         )  # fmt: skip
-        return ArtifactList(self._session, rows)
+        return ArtifactList(self._session, rows, rows.next_page_token)
 
     def list_models(self, name: str = "", tag: str = "", labels: Any = (), limit: int = 1000) -> ArtifactList:
         """Versions of models, newest first."""
@@ -519,6 +605,18 @@ def flush(timeout: float = 60.0) -> int:
 def resolve_input(home: Path, project: str, uri: str) -> Any:
     """What a ``store://`` URI names, for a context inside a run."""
     return Session(load({"home": str(home)})).locate(str(parse_artifact(uri)), project)
+
+
+def _moment(value: Any) -> str:
+    """A time as the store has it; nothing for nothing."""
+    if not value:
+        return ""
+    try:
+        return iso(value if isinstance(value, datetime) else parse(str(value)))
+    except ValueError as error:
+        raise MLRunInvalidArgumentError(
+            f"{value!r} is no time", why=str(error), next_step="write it as 2026-05-01 or 2026-05-01T10:00:00"
+        ) from error
 
 
 def _labels(labels: Any) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import reports
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.artifacts.values import ArtifactValues
 from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError
@@ -158,7 +160,7 @@ class Session:
 
     def flush(self, timeout: float = 60.0) -> int:
         """Bring everything to the tracker; returns the number of messages left."""
-        return delivery.flush(self.store, self.home, self.settings, timeout=timeout)
+        return delivery.flush(self.store, self.home, self.settings, timeout=timeout, prepare=partial(reports.ensure, self.settings))
 
     def close(self) -> None:
         self.store.close()

@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit              bytes of output per cell that are kept in the notebook
     spill_limit               bytes of output per cell that are kept in all
     max_inline                bytes up to which an output is loaded back into the notebook by itself
+    retention                 the standing policy of projects that have none: ``older_than=90d,max_bytes=50GB``
+    gc_grace                  seconds for which a sweep spares whatever was changed
     ========================  ===========================================================================
     """
 
@@ -60,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     output_limit: int = 20_000_000
     spill_limit: int = 200_000_000
     max_inline: int = 500_000_000
+    retention: str = ""
+    gc_grace: float = 3600.0
 
     @property
     def home_path(self) -> Path:

@@ -11,17 +11,24 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from mlrun_jupyter.settings import Settings
 
 # These change from shell to shell and from notebook to notebook, and no module reads them when it is imported
 _VOLATILE = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "PYTEST_CURRENT_TEST", "SSH_AUTH_SOCK", "WINDOWID", "MPLBACKEND",
      "PYDEVD_USE_FRAME_EVAL", "CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GIT_PAGER", "PAGER", "CELL_MAGIC", "PYDEVD_DISABLE_FILE_VALIDATION"}
 )  # fmt: skip
+# tells a worker that was started in the ordinary way why it was not forked
+WHY_COLD = "MLRUN_JUPYTER_WHY_COLD"
 _OURS = ("MLRUN_JUPYTER_", "JPY_", "JUPYTER_SERVER_", "PYTEST_XDIST_")
 
 
@@ -54,6 +61,14 @@ def folder() -> Path:
     return place
 
 
+def scratch(uid: str) -> Path:
+    """Where a run may put what must not outlive it, such as sockets, on this machine. Whoever ends the run removes it.
+
+    :raises OSError: when its folder is not this user's alone.
+    """
+    return folder() / f"run-{uid}"
+
+
 def _installed() -> list[float]:
     """Changes whenever a package is installed or removed, or our own code changes."""
     moments = []
@@ -62,13 +77,78 @@ def _installed() -> list[float]:
             moments.append(Path(entry).stat().st_mtime if entry.endswith("-packages") else 0.0)
         except OSError:
             moments.append(0.0)
-    own = Path(__file__).parent
-    moments.append(max(file.stat().st_mtime for file in own.rglob("*.py")))
+    moments.append(_newest(str(Path(__file__).parent)))
     return moments
 
 
-def listens(place: Path) -> bool:
-    """Whether a server listens there."""
+def _newest(folder: str) -> float:
+    newest = 0.0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                newest = max(newest, entry.stat().st_mtime)
+            elif entry.is_dir() and entry.name != "__pycache__":
+                newest = max(newest, _newest(entry.path))
+    return newest
+
+
+class Asked(NamedTuple):
+    """An answer of the fork server: what it said, the channel that it goes on speaking on, or why there is none."""
+
+    answer: dict[str, Any]
+    channel: socket.socket | None = None
+    why_not: str = ""
+
+
+def ask(request: Mapping[str, Any], settings: Settings, environ: Mapping[str, str], *, keep: bool = False) -> Asked:
+    """Have the fork server of this environment fork a process. Where none listens one is started, for the next to ask.
+
+    :param request: what the process is for, with its ``env``.
+    :param environ: the variables of who asks, which the process has as well.
+    :param keep: keep the channel open; the server says on it how the process ended, and the process ends when it is closed.
+    :returns: ``answer["pid"]``; or ``why_not``, and then the process has to be started in the ordinary way.
+    """
+    if not settings.warm:
+        return Asked({}, why_not="switched off by the setting `warm`")
+    if sys.platform != "linux":
+        return Asked({}, why_not=f"forking is not safe on {sys.platform}")
+    preload = [name for name in settings.preload.split(",") if name]
+    try:
+        place = address(preload, environ)
+    except OSError as error:
+        return Asked({}, why_not=str(error))
+    try:
+        return Asked(*_talk(place, request, keep=keep))
+    except (FileNotFoundError, ConnectionRefusedError):
+        # it takes a while to import everything; who asks now does not wait for that
+        _start(place, settings, environ)
+        return Asked({}, why_not="the fork server is starting")
+    except (OSError, ValueError, KeyError) as error:
+        return Asked({}, why_not=f"the fork server did not answer: {error}")
+
+
+def wait(settings: Settings, environ: Mapping[str, str], seconds: float) -> bool:
+    """Wait until the fork server of this environment listens, starting it when none does; whether it does."""
+    if not settings.warm or sys.platform != "linux":
+        return False
+    deadline = time.monotonic() + seconds
+    asked = False
+    try:
+        place = address([name for name in settings.preload.split(",") if name], environ)
+        while time.monotonic() < deadline:
+            if _listens(place):
+                return True
+            if not asked:
+                asked = True
+                _start(place, settings, environ)
+            time.sleep(0.05)
+    except OSError:
+        # no safe folder for its socket: runs are started cold, as ever
+        pass
+    return False
+
+
+def _listens(place: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.settimeout(1.0)
         try:
@@ -78,20 +158,38 @@ def listens(place: Path) -> bool:
         return True
 
 
-def ask(place: Path, request: Mapping[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
-    """Ask the server, and wait for its answer.
-
-    :raises OSError: when nobody listens there, or not in time.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+def _talk(place: Path, request: Mapping[str, Any], *, keep: bool, timeout: float = 5.0) -> tuple[dict[str, Any], socket.socket | None]:
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         channel.settimeout(timeout)
         channel.connect(str(place))
-        channel.sendall(json.dumps(request).encode() + b"\n")
-        data = b""
-        while not data.endswith(b"\n"):
+        # standard output and error go along: a kernel writes to those of who started it
+        data = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(channel, [data], [1, 2])
+        channel.sendall(data[sent:])
+        said = b""
+        while not said.endswith(b"\n"):
             part = channel.recv(65536)
             if not part:
-                raise ConnectionError("the fork server hung up")
-            data += part
-    answer: dict[str, Any] = json.loads(data)
-    return answer
+                raise ConnectionError("it hung up")
+            said += part
+        answer: dict[str, Any] = json.loads(said)
+        if not answer["pid"]:
+            raise ConnectionError("no process can be forked")
+    except BaseException:
+        channel.close()
+        raise
+    if keep:
+        return answer, channel
+    channel.close()
+    return answer, None
+
+
+def _start(place: Path, settings: Settings, environ: Mapping[str, str]) -> None:
+    command = [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle)]
+    with place.with_suffix(".log").open("ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=lasting(environ), start_new_session=True
+        )
+    # reaped when it ends, so that a long-lived notebook gathers no zombies
+    threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from mlrun_jupyter.artifacts.content import write_atomic
@@ -13,7 +14,10 @@ def put(home: Path, data: bytes) -> str:
     """Store the bytes; returns their SHA-256."""
     name = hashlib.sha256(data).hexdigest()
     path = _path(home, name)
-    if not path.is_file():
+    try:
+        # whoever sweeps spares what was touched: it is about to be recorded
+        os.utime(path)
+    except FileNotFoundError:
         write_atomic(path, lambda temporary: temporary.write_bytes(data))
     return name
 

@@ -6,7 +6,15 @@ import json
 
 import click
 
-from mlrun_jupyter.cli.common import Listing, as_json_option, cli, current_project, project_option, show
+from mlrun_jupyter.cli.common import (
+    Listing,
+    as_json_option,
+    cli,
+    current_project,
+    page_option,
+    project_option,
+    show,
+)
 
 
 @cli.group(cls=Listing)
@@ -18,14 +26,19 @@ def artifacts() -> None:
 @click.option("--name", default="", help="~part for a part of the key.")
 @click.option("--kind", default="", help="model, dataset, other, …")
 @click.option("--tag", default="")
-@click.option("--limit", default=50, show_default=True)
+@click.option("--label", "-l", "labels", multiple=True)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@page_option
 @project_option
 @as_json_option
-def artifacts_list(name: str = "", kind: str = "", tag: str = "", limit: int = 50, project: str | None = None, as_json: bool = False) -> None:
-    """Versions, newest first."""
+def artifacts_list(
+    name: str = "", kind: str = "", tag: str = "", labels: tuple[str, ...] = (), limit: int = 50, page_token: str = "",
+    project: str | None = None, as_json: bool = False,
+) -> None:  # fmt: skip
+    """Versions, newest first, a page at a time."""
     import msgspec
 
-    found = current_project(project).list_artifacts(name=name, kind=kind, tag=tag, limit=limit)
+    found = current_project(project).list_artifacts(name=name, kind=kind, tag=tag, labels=list(labels), limit=limit, page_token=page_token)
     show(found, as_json, [{**msgspec.to_builtins(a), "uri": a.uri(), "tags": list(tags)} for a, tags in found.rows])
 
 

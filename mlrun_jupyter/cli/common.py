@@ -51,6 +51,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 project_option = click.option(
     "--project", "-P", default=None, shell_complete=Names.projects, help="The project; else MLRUN_JUPYTER_PROJECT, else the only one."
 )
+page_option = click.option("--page-token", default="", metavar="TOKEN", help="Continue behind the page that printed it.")
 uid_argument = click.argument("uid", shell_complete=Names.runs)
 
 
@@ -80,6 +81,10 @@ def current_project(name: str | None) -> Any:
 
 
 def show(thing: Any, as_json: bool, document: Any) -> None:
+    token = getattr(thing, "next_page_token", "")
+    if as_json and token:
+        # the document is what a script reads; the place to go on from stands beside it
+        click.echo(f"next page: --page-token {token}", err=True)
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str) if as_json else f"{thing!r}")
 
 

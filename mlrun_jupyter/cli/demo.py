@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,10 @@ def _execute(source: Path, target: Path, rows: int) -> None:
 
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     try:
-        with kernel_manager(command, {}) as (manager, _):
+        with tempfile.TemporaryDirectory(prefix="mlrun-demo-") as scratch:
             papermill.execute_notebook(
                 str(source), str(target), parameters={"ROWS": rows}, kernel_name="python3", language="python",
-                cwd=str(target.parent), progress_bar=sys.stderr.isatty(), km=manager,
+                cwd=str(target.parent), progress_bar=sys.stderr.isatty(), km=kernel_manager(command, {}, Path(scratch))[0],
             )  # fmt: skip
     except PapermillExecutionError as error:
         raise RunFailedError(

@@ -13,6 +13,7 @@ from mlrun_jupyter.cli.common import (
     as_json_option,
     cli,
     current_project,
+    page_option,
     project_option,
     show,
 )
@@ -25,16 +26,18 @@ def functions() -> None:
 
 @functions.command("list")
 @click.argument("name", required=False, default="")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@page_option
 @project_option
 @as_json_option
-def functions_list(name: str = "", project: str | None = None, as_json: bool = False) -> None:
-    """All versions, newest first."""
+def functions_list(name: str = "", limit: int = 50, page_token: str = "", project: str | None = None, as_json: bool = False) -> None:
+    """Versions, newest first, a page at a time."""
     from mlrun_jupyter.runs.display import functions_table
 
     home = current_project(project)
-    rows = home._session.store.list_functions(home.name, name)
+    rows = home._session.store.list_functions(home.name, name, limit=limit, page_token=page_token)
     document = [{"name": f.name, "hash": f.hash, "tags": list(tags), "created": f.created, "uri": f.uri} for f, tags in rows]
-    show(functions_table(rows), as_json, document)
+    show(functions_table(rows, rows.next_page_token), as_json, document)
 
 
 @functions.command("show")

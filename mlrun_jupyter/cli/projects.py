@@ -33,7 +33,7 @@ def init(project: str | None, description: str) -> None:
 
 @cli.group(cls=Listing)
 def project() -> None:
-    """Projects: list, show, secrets, delete. Without a command: list."""
+    """Projects: list, show, secrets, retention, delete. Without a command: list."""
 
 
 @project.command("list")
@@ -65,6 +65,23 @@ def project_set_secret(name: str, value: str, project: str | None) -> None:
     """Store a secret of the project; asked for when --value is not given."""
     current_project(project).set_secrets({name: value})
     click.echo(f"secret://{name} is set")
+
+
+@project.command("retention")
+@click.argument("policy", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--clear", is_flag=True, help="Remove the policy.")
+@project_option
+def project_retention(policy: tuple[str, ...], clear: bool, project: str | None) -> None:
+    """Set or show the standing policy that gc applies: older_than=90d max_runs=100 max_bytes=50GB keep_last=3 keep_labels=gold
+    keep_tags=named.
+    """
+    from mlrun_jupyter.cli.common import pairs
+
+    home = current_project(project)
+    if policy or clear:
+        home.set_retention(**pairs(policy, "policy"))
+    kept = home.spec.retention or {}
+    click.echo(" ".join(f"{name}={value}" for name, value in kept.items()) or f"{home.name} has no policy: its runs stay")
 
 
 @project.command("delete")

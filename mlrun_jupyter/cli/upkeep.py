@@ -1,4 +1,4 @@
-"""``flush``, ``doctor`` and ``demo``."""
+"""``gc``, ``flush``, ``doctor`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,26 @@ def flush(timeout: float) -> None:
     left = send(timeout)
     click.echo("everything is sent" if not left else f"{left} messages are left")
     sys.exit(1 if left else 0)
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Tell what would go, and how much.")
+@click.option("--grace", default=None, metavar="TIME", help="What was changed within it stays: 1h, 0s.  [setting gc_grace]")
+@click.option("--sweep-only", is_flag=True, help="Leave the standing policies alone.")
+@click.option("--compact", is_flag=True, help="Give the space of deleted rows back to the disk; others wait meanwhile.")
+@as_json_option
+def gc(dry_run: bool, grace: str | None, sweep_only: bool, compact: bool, as_json: bool) -> None:
+    """Apply the standing policies, then delete what no record needs. Exit status 1 when something could not be deleted."""
+    from mlrun_jupyter import tidy
+    from mlrun_jupyter.cli.common import show
+    from mlrun_jupyter.model.retention import duration
+    from mlrun_jupyter.project import session
+
+    report = tidy.gc(session(), dry_run=dry_run, grace=None if grace is None else duration(grace), policies=not sweep_only)
+    if compact and not dry_run:
+        session().store.compact()
+    show(report, as_json, report.to_dict())
+    sys.exit(1 if report.swept.failed else 0)
 
 
 @cli.command()

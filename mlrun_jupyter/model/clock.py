@@ -32,22 +32,35 @@ _last = 0
 _one_at_a_time = threading.Lock()
 
 
-def new_uid() -> str:
+def new_uid(after: str = "") -> str:
     """A new identifier: 32 lower-case hexadecimal characters, later ones sort later.
 
     A UUID of version 7 (RFC 9562, section 6.2, method 3): milliseconds, then their fraction in steps of 244 ns, then random
     bits. Within a process no two have the same time.
+
+    :param after: an identifier that it must sort behind, even when the clock was set back since that was made.
     """
     global _last
     with _one_at_a_time:
         ticks = time.time_ns() * 4096 // 1_000_000
-        ticks = _last = max(ticks, _last + 1)
+        ticks = _last = max(ticks, _last + 1, _ticks(after) + 1)
     value = (ticks >> 12 & (2**48 - 1)) << 80
     value |= 0x7 << 76
     value |= (ticks & 0xFFF) << 64
     value |= 0b10 << 62
     value |= int.from_bytes(os.urandom(8), "big") & (2**62 - 1)
     return f"{value:032x}"
+
+
+def _ticks(uid: str) -> int:
+    """The time in an identifier, in steps of 1/4096 ms; 0 for what is no UUID of version 7."""
+    try:
+        whole = int(uid, 16) if len(uid) == 32 and uid[12] == "7" else 0
+    except ValueError:
+        return 0
+    ticks = (whole >> 80 << 12) | (whole >> 64 & 0xFFF)
+    # one at the end of what can be written would leave no room behind it
+    return ticks if ticks < 2**60 - 2**32 else 0
 
 
 def elapsed(seconds: float) -> str:

@@ -22,6 +22,8 @@ class ProjectSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     subpath: str = ""
     workdir: str = ""
     default_image: str = ""
+    retention: dict[str, Any] = {}
+    """The standing policy: names and values of :class:`mlrun_jupyter.model.retention.Retention`, as ``older_than: 30d``."""
 
 
 class ProjectMetadata(msgspec.Struct, frozen=True, omit_defaults=True):

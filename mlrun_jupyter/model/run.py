@@ -33,6 +33,8 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     pid: int = 0
     started: float = 0.0
     """Seconds since the epoch at which the process started."""
+    born: str = ""
+    """The same as ``<boot>:<ticks since boot>``, which stays when the clock of the machine is set; where the system tells it."""
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -97,6 +99,10 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a sweep: a header ``state, iter, param.<name> …, output.<name> …``, then a row for each iteration."""
     tracking: dict[str, str] = {}
     """Where the tracker has it: ``experiment_id``, ``run_id``, ``uri``."""
+    cache_key: str = ""
+    """By which a later run of the same work finds this one; at most 64 characters, empty when it is not to be found."""
+    size: int = 0
+    """Bytes of its folder (journal, notebook, report) when it ended."""
 
     @property
     def uri(self) -> str:

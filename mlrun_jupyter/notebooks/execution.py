@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
+from queue import Empty
 from typing import Any, Protocol
 
 from jupyter_client.kernelspec import KernelSpec
@@ -69,7 +70,15 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
 
     async def async_start_new_kernel_client(self) -> Any:
         self.observer.kernel_started(self.km)
-        return await super().async_start_new_kernel_client()
+        try:
+            self.kc = self.km.client()
+            self.kc.start_channels()
+            await _ready(self.kc, self.km, self.startup_timeout)
+        except Exception:
+            await self._async_cleanup_kernel()
+            raise
+        self.kc.allow_stdin = False
+        return self.kc
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
 
@@ -118,6 +127,31 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]
             self.observer.planned(self.nb)
 
 
+async def _ready(client: Any, manager: Any, patience: float) -> None:
+    """Wait until the kernel answers on both of its channels.
+
+    jupyter_client's own way also waits until a fifth of a second has passed without a message.
+
+    :raises RuntimeError: when it does not answer in time, or dies.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        asked = client.kernel_info()
+        try:
+            while (await client.shell_channel.get_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                pass
+            while True:
+                said = await client.iopub_channel.get_msg(timeout=0.5)
+                if said["parent_header"].get("msg_id") == asked and said["content"].get("execution_state") == "idle":
+                    return
+        except Empty:
+            # not listening yet, or not subscribed to when it spoke: asked again
+            pass
+        if not await manager.is_alive():
+            raise RuntimeError("Kernel died before replying to kernel_info")
+    raise RuntimeError(f"Kernel didn't respond in {patience:.0f} seconds")
+
+
 def record(observer: Observer, cell: int, kind: str, content: dict[str, Any]) -> None:
     """Write a message of a kernel or shell to the journal."""
     observer.before_output()
@@ -148,20 +182,22 @@ def _size(data: dict[str, Any]) -> int:
     return sum(len(part) if isinstance(part, str) else len(str(part)) for part in data.values())
 
 
-@contextlib.contextmanager
-def kernel_manager(command: list[str], env: dict[str, str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def kernel_manager(command: list[str], env: dict[str, str], scratch: Path) -> tuple[Any, dict[str, Any]]:
     """A kernel manager with sockets in a folder of its own, and the arguments to start the kernel with.
 
     Unix sockets instead of TCP: nothing listens on the network, and no two kernels fight for a port.
 
     :param command: how the kernel is started; ``{connection_file}`` is filled in.
+    :param scratch: where the sockets are; short, since the path of a socket has hardly more than a hundred letters.
     """
-    with tempfile.TemporaryDirectory(prefix="mlrun-kernel-") as folder:
-        manager = AsyncKernelManager(
-            transport="ipc", ip=str(Path(folder) / "k"), connection_file=str(Path(folder) / "c.json")
-        )
-        manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python", name="python3")
-        yield manager, {"env": {**os.environ, **env}}
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix="k", dir=scratch))
+    manager = AsyncKernelManager(transport="ipc", ip=str(place / "k"), connection_file=str(place / "c.json"))
+    manager._kernel_spec = KernelSpec(
+        argv=command, display_name="Python 3", language="python", name="python3",
+        metadata={"kernel_provisioner": {"provisioner_name": "mlrun-fork"}},
+    )  # fmt: skip
+    return manager, {"env": {**os.environ, **env}}
 
 
 def execute_forked(notebook: Any, *, parameters: dict[str, Any], observer: Observer, shell: Any) -> None:
@@ -187,6 +223,7 @@ def execute(
     command: list[str],
     env: dict[str, str],
     start_timeout: float,
+    scratch: Path,
     on_manager: Callable[[Any], None] | None = None,
 ) -> None:
     """Execute a function notebook with papermill.
@@ -197,17 +234,17 @@ def execute(
     """
     import papermill
 
-    with kernel_manager(command, env) as (manager, start):
-        if on_manager is not None:
-            on_manager(manager)
-        start_kernel = manager.start_kernel
+    manager, start = kernel_manager(command, env, scratch)
+    if on_manager is not None:
+        on_manager(manager)
+    start_kernel = manager.start_kernel
 
-        async def start_in_folder(**kwargs: Any) -> None:
-            kwargs.update(start, cwd=str(workdir))
-            await start_kernel(**kwargs)
+    async def start_in_folder(**kwargs: Any) -> None:
+        kwargs.update(start, cwd=str(workdir))
+        await start_kernel(**kwargs)
 
-        manager.start_kernel = start_in_folder
-        papermill.execute_notebook(
-            notebook, None, parameters=parameters, engine_name="mlrun", kernel_name="python3", language="python",
-            progress_bar=False, start_timeout=start_timeout, observer=observer, km=manager, autosave_cell_every=0,
-        )  # fmt: skip
+    manager.start_kernel = start_in_folder
+    papermill.execute_notebook(
+        notebook, None, parameters=parameters, engine_name="mlrun", kernel_name="python3", language="python",
+        progress_bar=False, start_timeout=start_timeout, observer=observer, km=manager, autosave_cell_every=0,
+    )  # fmt: skip

@@ -21,7 +21,8 @@ type           fields
 =============  ==========================================================================
 
 A reader may read while the writer writes; a last line that is not yet whole is left for later. Lines go to the operating
-system at once, so the death of a process loses none; at the end of a cell they are forced to the disk.
+system at once, so the death of a process loses none; at the end of a cell, at most once in a second, and at the end of the run
+they are forced to the disk, so that a loss of power takes little.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Journal:
         self._shown: dict[int, int] = {}
         self._spilled: dict[int, int] = {}
         self._spill: dict[int, Any] = {}
+        self._synced = time.monotonic()
 
     def write(self, kind: str, *, cell: int = -1, **fields: Any) -> None:
         """Append one line."""
@@ -127,7 +129,8 @@ class Journal:
             if spill is not None:
                 spill.close()
         self.write("done", cell=cell, ok=ok, count=count)
-        self.sync()
+        if time.monotonic() - self._synced > 1.0:
+            self.sync()
 
     def new_attempt(self, attempt: int) -> None:
         """Append the beginning of a try; the limits count anew."""
@@ -136,7 +139,9 @@ class Journal:
         self.write("attempt", attempt=attempt)
 
     def sync(self) -> None:
+        """Force everything to the disk."""
         os.fsync(self._file)
+        self._synced = time.monotonic()
 
     def close(self) -> None:
         for spill in self._spill.values():

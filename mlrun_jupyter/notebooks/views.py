@@ -6,6 +6,7 @@ import copy
 import os
 import re
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,19 +103,28 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def write_views(folder: Path, *, title: str = "", subtitle: str = "", html: bool = True) -> list[Path]:
-    """Write ``executed.ipynb`` and ``report.html`` into the run's folder, each at once or not at all."""
+def write_views(folder: Path, *, title: str = "", subtitle: str = "", page: str = REPORT) -> None:
+    """Write ``executed.ipynb`` and the report into the run's folder, each at once or not at all.
+
+    :param page: file name of the report; empty: none is written.
+    """
     import nbformat
 
     notebook = executed_notebook(folder)
-    written = [_replace(folder / EXECUTED, nbformat.writes(notebook))]
-    if html:
-        written.append(_replace(folder / REPORT, report(executed_notebook(folder, title=title, subtitle=subtitle), title)))
-    return written
+    _replace(folder / EXECUTED, nbformat.writes(notebook))
+    if page:
+        _replace(folder / page, report(executed_notebook(folder, title=title, subtitle=subtitle), title))
 
 
 def report(notebook: Any, title: str) -> str:
     """The notebook as one HTML page."""
+    body, _ = _exporter().from_notebook_node(notebook, resources={"metadata": {"name": title or "run"}})
+    return str(body)
+
+
+@cache
+def _exporter() -> Any:
+    # its templates take longer to compile than to fill in
     from nbconvert.exporters import HTMLExporter
 
     exporter = HTMLExporter(template_name="lab")
@@ -124,12 +134,10 @@ def report(notebook: Any, title: str) -> str:
     # the page must work without a network
     exporter.mathjax_url = ""
     exporter.require_js_url = ""
-    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title or "run"}})
-    return str(body)
+    return exporter
 
 
-def _replace(path: Path, text: str) -> Path:
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-    return path

@@ -2,6 +2,9 @@
 
 Five small contracts. One backend may implement them all, as the SQL one does; :class:`Store` is their sum.
 Every mutation is one transaction: after a crash either all of it is there or nothing.
+
+Listings come in pages: ``limit`` rows at most, and the ``next_page_token`` of a page is the ``page_token`` of the next one. What is
+added or deleted meanwhile neither repeats a row nor leaves one out. A token is of use only with the same conditions.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Any, Protocol
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.names import ArtifactRef, FunctionRef
+from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.model.project import ProjectDocument
 from mlrun_jupyter.model.run import Metric, Run
 
@@ -39,8 +43,10 @@ class FunctionStore(Protocol):
         """By hash (a unique prefix will do), else by tag, else ``latest``."""
         ...
 
-    def list_functions(self, project: str, name: str = "") -> list[tuple[Function, tuple[str, ...]]]:
-        """Versions with their tags, newest first."""
+    def list_functions(
+        self, project: str, name: str = "", *, limit: int = 0, page_token: str = ""
+    ) -> Page[tuple[Function, tuple[str, ...]]]:  # fmt: skip
+        """Versions with their tags, newest first; all of them unless there is a limit. Empty project: of all projects."""
         ...
 
     def delete_function(self, ref: FunctionRef) -> int: ...
@@ -65,10 +71,30 @@ class RunStore(Protocol):
         since: str = "",
         until: str = "",
         before: str = "",
+        sort: str = "",
+        page_token: str = "",
         limit: int = 50,
-    ) -> list[Run]:
-        """Newest first. ``before``: continue behind the run of this uid. ``labels``: ``key`` or ``key=value``, all must
-        hold. ``name`` starting with ``~`` matches a part. ``parent=None`` lists children as well."""
+    ) -> Page[Run]:
+        """Newest first.
+
+        :param name: the name, or ``~`` and a part of it.
+        :param labels: ``key`` or ``key=value``; all must hold.
+        :param function: ``name``, ``project/name`` or ``project/name@hash``.
+        :param parent: children of this run; empty: those that are no children; ``None``: all.
+        :param since, until: created at or after, and before; ISO 8601 in UTC.
+        :param before: uids below this one.
+        :param sort: ``created started duration size`` or ``results.<name>``, with ``-`` in front for the largest first. What has no such
+            value is left out. Empty: ``-created``, which is the order of the uids.
+        :raises MLRunInvalidArgumentError: for an unknown order, a token that is none, a limit below 1.
+        """
+        ...
+
+    def newest_run(self, project: str) -> str:
+        """The uid of the newest run, children included; empty when there is none."""
+        ...
+
+    def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
+        """Completed runs with this ``cache_key``, newest first; none for an empty key."""
         ...
 
     def update_run(self, uid: str, change: Callable[[Run], Run], *, outbox: str = "") -> Run:
@@ -85,17 +111,30 @@ class RunStore(Protocol):
 
     def request_abort(self, uid: str) -> None: ...
 
-    def unfinished(self) -> list[tuple[Run, str]]:
-        """Runs in no terminal state, with the time of their last heartbeat."""
+    def unfinished(self, only: str = "") -> list[tuple[Run, str]]:
+        """Runs in no terminal state, with the time of their last heartbeat; ``only`` the one of this uid."""
         ...
 
     def delete_run(self, uid: str) -> None:
         """:raises MLRunPreconditionFailedError: while it is pending or running."""
         ...
 
+    def delete_runs(self, groups: Sequence[Sequence[str]], *, keep_tags: str = "all", artifacts: bool = True) -> list[str]:
+        """Delete runs with all that belongs to them and the records of the artifacts that they made, in one transaction.
+
+        A group goes as a whole or not at all. It stays when one of it goes on, when one of its artifacts has a tag (``keep_tags``:
+        ``all``, ``named``: other than ``latest``, ``none``), or is read by a run outside the groups that go.
+
+        :param artifacts: else the records of artifacts stay, and do not hold a run either.
+        :returns: the uids that were deleted; the deletion is on disk by then.
+        """
+        ...
+
     def put_metrics(self, uid: str, points: Sequence[Metric]) -> None: ...
 
-    def get_metrics(self, uid: str, key: str = "") -> list[Metric]: ...
+    def get_metrics(self, uid: str, key: str = "", *, limit: int = 0, page_token: str = "") -> Page[Metric]:
+        """Points by key, step and time; all of them unless there is a limit."""
+        ...
 
 
 class ArtifactIndex(Protocol):
@@ -107,9 +146,9 @@ class ArtifactIndex(Protocol):
 
     def list_artifacts(
         self, project: str, *, name: str = "", kind: str = "", tag: str = "", tree: str = "",
-        labels: Sequence[str] = (), since: str = "", until: str = "", limit: int = 1000,
-    ) -> list[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
-        """Versions with their tags, newest first."""
+        labels: Sequence[str] = (), since: str = "", until: str = "", page_token: str = "", limit: int = 1000,
+    ) -> Page[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
+        """Versions with their tags, newest first. ``kind``: a kind, or ``other`` than model and dataset."""
         ...
 
     def tag_artifact(self, artifact: Artifact, tag: str) -> None: ...
@@ -147,5 +186,9 @@ class Store(ProjectStore, FunctionStore, RunStore, ArtifactIndex, Outbox, Protoc
     """The sum of the five, and its own end."""
 
     url: str
+
+    def compact(self) -> None:
+        """Give the space of deleted rows back. It may take a while, and others wait."""
+        ...
 
     def close(self) -> None: ...

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import folders
 from mlrun_jupyter.errors import MLRunNotFoundError
 from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.model.artifact import Artifact
@@ -52,12 +54,14 @@ def deliver(
     limit: int = 1000,
     wait_lock: bool = False,
     tracker: Tracker | None = None,
+    prepare: Callable[[Run], None] = lambda run: None,
 ) -> Delivered:
     """Send what is due, unless another process is doing so.
 
     :param limit: messages at most.
     :param wait_lock: wait for the other process instead of leaving the work to it.
     :param tracker: instead of the one that the settings name.
+    :param prepare: called ahead of each, to write the files that are sent along.
     """
     sent = failed = 0
     error = ""
@@ -67,24 +71,27 @@ def deliver(
             if not held:
                 break
             tracker = tracker or TRACKERS.load("mlflow")(settings.tracking, home=home)
-            batch = _drain(store, home, tracker, limit - sent - failed)
+            batch = _drain(store, home, tracker, limit - sent - failed, prepare)
         sent, failed, error = sent + batch.sent, failed + batch.failed, batch.error or error
         if batch.left:  # the tracker is out of reach
             break
     return Delivered(sent=sent, failed=failed, left=store.outbox_size(), error=error)
 
 
-def flush(store: Store, home: Path, settings: Settings, timeout: float = 60.0, *, tracker: Tracker | None = None) -> int:
+def flush(
+    store: Store, home: Path, settings: Settings, timeout: float = 60.0, *, tracker: Tracker | None = None,
+    prepare: Callable[[Run], None] = lambda run: None,
+) -> int:  # fmt: skip
     """Wait until everything is sent, sending it unless somebody else does; returns the number of messages left."""
     deadline = time.monotonic() + timeout
     while True:
-        left = deliver(store, home, settings, tracker=tracker).left
+        left = deliver(store, home, settings, tracker=tracker, prepare=prepare).left
         if not left or time.monotonic() >= deadline:
             return left
         time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 
 
-def _drain(store: Store, home: Path, tracker: Tracker, limit: int) -> Delivered:
+def _drain(store: Store, home: Path, tracker: Tracker, limit: int, prepare: Callable[[Run], None]) -> Delivered:
     """Send what is due, each run once however many messages it has. ``left`` is 1 if the tracker was out of reach."""
     sent = failed = 0
     error = ""
@@ -97,7 +104,7 @@ def _drain(store: Store, home: Path, tracker: Tracker, limit: int) -> Delivered:
             try:
                 if not tracker.reachable():
                     raise ConnectionError(f"nobody answers at {tracker.uri}")
-                _send(store, home, tracker, uid)
+                _send(store, home, tracker, uid, prepare)
             except Exception as problem:
                 error = f"{type(problem).__name__}: {problem}"
                 for number in messages:
@@ -121,11 +128,13 @@ def _out_of_reach(problem: BaseException | None) -> bool:
     return False
 
 
-def _send(store: Store, home: Path, tracker: Tracker, uid: str) -> None:
+def _send(store: Store, home: Path, tracker: Tracker, uid: str, prepare: Callable[[Run], None]) -> None:
     try:
         run = store.get_run(uid)
     except MLRunNotFoundError:
         return  # deleted meanwhile: there is nothing to tell
+    if run.terminal:
+        prepare(run)
     folder = home / run.folder if run.folder else None
     tracking = tracker.send_run(
         _with_opened(run, folder),
@@ -135,9 +144,11 @@ def _send(store: Store, home: Path, tracker: Tracker, uid: str) -> None:
         files=[folder / name for name in FILES if (folder / name).is_file()] if folder else [],
         spool=folder / SPOOL if folder and (folder / SPOOL).is_dir() else None,
     )
-    if tracking != run.tracking:
+    # by now all is there that will ever be in its folder
+    size = folders.size(folder) if folder and run.terminal else run.size
+    if tracking != run.tracking or size != run.size:
         try:
-            store.update_run(uid, lambda current: msgspec.structs.replace(current, tracking=tracking))
+            store.update_run(uid, lambda current: msgspec.structs.replace(current, tracking=tracking, size=size))
         except MLRunNotFoundError:
             return
 

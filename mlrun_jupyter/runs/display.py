@@ -131,13 +131,24 @@ def table_html(rows: Iterable[Sequence[str]], head: Sequence[str]) -> str:
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>" if body else f"<i style='{_DIM}'>nothing to show</i>"
 
 
-_RUN_HEAD = ("uid", "name", "state", "started", "took", "parameters", "results")
+def more_text(token: str) -> str:
+    """The line below a page that is not the last."""
+    return f"\nthere are more; the next page: {token}" if token else ""
+
+
+def more_html(token: str) -> str:
+    """The line below a page that is not the last."""
+    return f"<div style='{_DIM}'>there are more; the next page: <code>{escape(token)}</code></div>" if token else ""
+
+
+_RUN_HEAD = ("uid", "name", "state", "started", "took", "size", "parameters", "results")
 
 
 def _run_rows(runs: Sequence[Run]) -> list[list[str]]:
     return [
         [
             run.uid[:12], _named(run), f"{_MARKS.get(run.state, '')} {run.state}", run.started[:19].replace("T", " "), took(run),
+            amount(run.size) if run.size else "",
             shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.parameters.items()), 40),
             shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.results.items()), 48) if run.state == "completed"
             else shown(run.cause or run.progress.text, 48),
@@ -175,15 +186,16 @@ def artifacts_html(rows: Sequence[tuple[Artifact, tuple[str, ...]]]) -> str:
 class Table:
     """Rows that show themselves as HTML and as text."""
 
-    def __init__(self, rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
+    def __init__(self, rows: Sequence[Sequence[str]], head: Sequence[str], next_page_token: str = "") -> None:
         self.rows = [list(row) for row in rows]
         self.head = list(head)
+        self.next_page_token = next_page_token
 
     def __repr__(self) -> str:
-        return table_text(self.rows, self.head)
+        return table_text(self.rows, self.head) + more_text(self.next_page_token)
 
     def _repr_html_(self) -> str:
-        return table_html(self.rows, self.head)
+        return table_html(self.rows, self.head) + more_html(self.next_page_token)
 
 
 def _given(declared: Input) -> str:
@@ -192,7 +204,7 @@ def _given(declared: Input) -> str:
     return "(required)" if declared.required else "(optional)"
 
 
-def functions_table(rows: Sequence[tuple[Function, tuple[str, ...]]]) -> Table:
+def functions_table(rows: Sequence[tuple[Function, tuple[str, ...]]], next_page_token: str = "") -> Table:
     """Versions of functions, newest first."""
     return Table(
         [
@@ -204,6 +216,7 @@ def functions_table(rows: Sequence[tuple[Function, tuple[str, ...]]]) -> Table:
             for f, tags in rows
         ],
         ("name", "hash", "tags", "created", "parameters", "inputs", "outputs", "from"),
+        next_page_token,
     )  # fmt: skip
 
 

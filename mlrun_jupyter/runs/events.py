@@ -11,6 +11,7 @@ iteration that the handler makes itself). An event of such an iteration carries 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ class Sink(Protocol):
     def emit(self, event: Event) -> None: ...
 
     def sync(self) -> None:
-        """Return when all that was emitted is safe."""
+        """Return when all that was emitted survives this process."""
         ...
 
 
@@ -57,7 +58,7 @@ class FolderSink:
             data = data[os.write(self._file, data) :]
 
     def sync(self) -> None:
-        os.fsync(self._file)
+        """Nothing waits: each event went to the operating system when it was emitted. The worker forces them to the disk."""
 
 
 class StoreSink:
@@ -95,6 +96,11 @@ class Tail:
         whole = data.rfind(b"\n") + 1
         self._at += whole
         return [json.loads(line) for line in data[:whole].splitlines()]
+
+    def sync(self) -> None:
+        """Force what is there to the disk."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def apply(store: Store, uid: str, events: Iterable[Event]) -> Run | None:

@@ -94,7 +94,8 @@ def submit(
         raise MLRunInvalidArgumentError(
             "a run's timeout must be more than 0 and its retries at least 0", why=f"got timeout={timeout}, retries={retries}"
         )
-    uid = new_uid()
+    # behind all that the store has, though another process made them by a clock that was ahead
+    uid = new_uid(store.newest_run(function.project))
     place = f"runs/{function.project}/{uid}"
     path = artifact_path.replace("{{run.uid}}", uid).replace("{{project}}", function.project)
     if path and uid not in path:
@@ -122,11 +123,14 @@ def submit(
         spill_limit=settings.spill_limit, iteration=iteration, parent=parent, sweep=sweep,
     )  # fmt: skip
     file = _write_order(order)
-    store.create_run(run)
+    store.create_run(msgspec.structs.replace(run, state=states.PENDING))
     for given in located:
         store.put_use(uid, given.name, given.uri, "in")
     try:
-        store.update_run(uid, lambda old: msgspec.structs.replace(old, state=states.PENDING))
+        for given in located:
+            if given.artifact is not None:
+                # whoever prunes spares what is in use, and from here on it is: was it pruned just before?
+                bind_input(given.name, given.uri, folder)
         lease = starter.start(file, {UID: uid, "MLRUN_JUPYTER_HOME": order.home})
     except MLRunError as error:
         text = str(error)
@@ -212,6 +216,8 @@ def user() -> str:
 
 def git_commit(folder: Path) -> str:
     """The commit of the folder, with ``+`` when there are uncommitted changes; empty outside Git."""
+    if "GIT_DIR" not in os.environ and not any((place / ".git").exists() for place in (folder, *folder.parents)):
+        return ""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import folders
 from mlrun_jupyter.errors import (
     MLRunError,
     MLRunNotFoundError,
@@ -25,28 +28,34 @@ from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
 from mlrun_jupyter.runs.events import INSIDE, Tail, apply
 from mlrun_jupyter.settings import Settings
+from mlrun_jupyter.warm import scratch
 
 # between the record of a run and the lease that its worker takes, nobody holds it
 GRACE = timedelta(seconds=30)
 ABORT_REASON = "abort-reason"
 """Annotation of a run that is to be aborted: what becomes its cause."""
 LARGEST = 10_000
+# the last heartbeat that this process saw of a run, and since when, by a clock that nobody sets
+_watched: dict[str, tuple[str, float]] = {}
 
 
-def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = "") -> list[Run]:
+def reconcile(store: Store, settings: Settings, *, only: str = "", how: str = "", patient: bool = True) -> list[Run]:
     """Give every run whose worker is gone a terminal state with its cause. Whoever opens the store may call this.
 
     A run of this machine is judged by its process; one of another machine by its heartbeat, and only after
-    ``settings.lease`` seconds without one.
+    ``settings.lease`` seconds without one. Clocks differ and are set, so a heartbeat that seems old is watched for three more
+    before anything is concluded.
+
+    :param patient: wait for these; else a later call concludes.
 
     :param only: look at the run of this uid alone.
     :param how: how its worker ended, from its parent, who knows.
     :returns: the runs that were ended.
     """
     ended: list[Run] = []
-    for run, heartbeat in store.unfinished():
-        if only and run.uid != only:
-            continue
+    if patient and not how:
+        _wait_for_heartbeats(store, settings, only)
+    for run, heartbeat in store.unfinished(only):
         if run.parent and run.executor == INSIDE:
             # an iteration inside of its sweep's own process lives as long as that
             cause = orphaned(store, settings, run.parent)
@@ -75,16 +84,39 @@ def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
     if alive is False:
         return f"its worker (process {run.lease.pid} on {run.lease.host}) ended without a word; was it killed?"
     if alive is None and run.lease.host != host():
-        last = parse(heartbeat) if heartbeat else parse(run.updated or run.created)
-        silence = (now() - last).total_seconds()
-        if silence > settings.lease:
-            return f"no sign of life from {run.lease.host} for {silence:.0f} s"
+        silence, watched = _silence(run, heartbeat)
+        if watched > settings.lease or (silence > settings.lease and watched > 3 * settings.heartbeat):
+            return f"no sign of life from {run.lease.host} for {max(silence, watched):.0f} s"
     return ""
+
+
+def _silence(run: Run, heartbeat: str) -> tuple[float, float]:
+    """Seconds since the last sign of life: by the clocks of both machines, and as long as this process has seen no other."""
+    last = heartbeat or run.updated or run.created
+    if _watched.get(run.uid, ("",))[0] != last:
+        _watched[run.uid] = (last, time.monotonic())
+    return (now() - parse(last)).total_seconds(), time.monotonic() - _watched[run.uid][1]
+
+
+def _wait_for_heartbeats(store: Store, settings: Settings, only: str) -> None:
+    """Until every heartbeat that seems too old was either renewed, or watched for long enough."""
+    deadline = time.monotonic() + 3 * settings.heartbeat + 1.0
+    while time.monotonic() < deadline:
+        doubtful = 0
+        for run, heartbeat in store.unfinished(only):
+            if run.lease.pid and run.lease.host != host():
+                silence, watched = _silence(run, heartbeat)
+                doubtful += silence > settings.lease and watched <= 3 * settings.heartbeat
+        if not doubtful:
+            return
+        time.sleep(min(0.5, settings.heartbeat / 2))
 
 
 def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
     folder = settings.home_path / run.folder
     ended = end_all(run.uid) if run.lease.host in ("", host()) else []
+    with contextlib.suppress(OSError):
+        shutil.rmtree(scratch(run.uid))
     if ended:
         cause += f"; {len(ended)} process{'es' * (len(ended) != 1)} of it {'were' if len(ended) != 1 else 'was'} ended"
     # what the context said before the end is kept
@@ -93,12 +125,12 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
         apply(store, run.uid, events)
     except MLRunError as error:
         cause += f"; what it had logged could not be stored: {error.what}"
-    state = states.LOST
+    state, size = states.LOST, folders.size(folder)
     # before the sweep itself, so that whoever waits for it finds all of it ended
     settled = _end_iterations(store, settings, run, f"its sweep was lost: {cause}")
 
     def change(old: Run) -> Run:
-        return msgspec.structs.replace(settled(old), state=state, cause=cause, ended=iso(now()))
+        return msgspec.structs.replace(settled(old), state=state, cause=cause, ended=iso(now()), size=size)
 
     return store.update_run(run.uid, change, outbox="run")
 
@@ -130,7 +162,7 @@ def orphaned(store: Store, settings: Settings, parent: str) -> str:
         return f"its sweep {parent[:12]} ended as {run.state}"
     heartbeat = ""
     if run.lease.host != host():
-        heartbeat = next((beat for one, beat in store.unfinished() if one.uid == parent), "")
+        heartbeat = next((beat for _, beat in store.unfinished(parent)), "")
     cause = _why_gone(run, heartbeat, settings)
     return f"its sweep was lost: {cause}" if cause else ""
 
@@ -178,7 +210,7 @@ def wait(
             return run
         if time.monotonic() - checked > 1.0:
             checked = time.monotonic()
-            reconcile(store, settings, only=run.uid)
+            reconcile(store, settings, only=run.uid, patient=False)
         if deadline is not None and time.monotonic() > deadline:
             raise MLRunTimeoutError(
                 f"run {run.name} {run.uid[:12]} is still {run.state} after {timeout:.0f} s",

@@ -10,7 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, MLRunPreconditionFailedError
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+)
 from mlrun_jupyter.model import clock
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.function import Code, CodeCell, Function
@@ -158,6 +163,23 @@ class StoreTests:
         assert names(limit=1) == ["second"]
         assert [run.project for run in store.list_runs("other")] == ["other"]
 
+    def test_cached_runs_are_found_when_they_completed(self, store: Store) -> None:
+        key = "k" * 64
+        old, new, failed = (self.run_of(name=name, state="running", cache_key=key) for name in ("old", "new", "failed"))
+        late, other = self.run_of(name="late", state="running"), self.run_of(state="completed", project="other", cache_key=key)
+        for run in (old, new, failed, late, other, self.run_of(state="completed")):
+            store.create_run(run)
+        assert store.find_cached("kit", key) == []
+        for run, state in ((old, "completed"), (new, "completed"), (failed, "error")):
+            store.update_run(run.uid, functools.partial(_ended, state=state))
+        assert [run.name for run in store.find_cached("kit", key)] == ["new", "old"]
+        assert [run.name for run in store.find_cached("kit", key, limit=1)] == ["new"]
+        store.update_run(late.uid, lambda old: msgspec.structs.replace(old, state="completed", cache_key=key))
+        assert [run.name for run in store.find_cached("kit", key)] == ["late", "new", "old"]
+        assert store.find_cached("kit", "") == [] and store.get_run(new.uid).cache_key == key
+        with pytest.raises(MLRunInvalidArgumentError, match="64"):
+            store.create_run(self.run_of(cache_key="k" * 65))
+
     def test_heartbeats_tell_of_an_abort(self, store: Store) -> None:
         run = self.run_of(state="running")
         store.create_run(run)
@@ -259,3 +281,7 @@ class StoreTests:
             for done in [pool.submit(work, number) for number in range(4)]:
                 done.result()
         assert len(store.get_run(run.uid).results) == 80
+
+
+def _ended(run: Run, state: str) -> Run:
+    return msgspec.structs.replace(run, state=state)

@@ -6,8 +6,10 @@ Within a run the order says all. Under plain papermill there is none: the contex
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -116,6 +118,7 @@ def install(files: Mapping[str, str]) -> None:
     if current_order() is not None:
         return
     folder = Path(tempfile.mkdtemp(prefix="mlrun-bundle-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,14 @@
 """The fork server: ``python -P -m mlrun_jupyter.worker.forkserver SOCKET``.
 
-A process with the heavy modules imported, and no thread of its own, that forks a worker for each work order. A worker so
-begins within milliseconds. The server is the workers' parent, so it learns at once how they died. It also keeps a process that
-brings runs to the tracker, so that not every run has to import MLflow. It ends when nobody has asked for a while.
+A process with the heavy modules imported, and no thread of its own, that forks a worker for each work order. One is forked
+ahead, with its shell, and waits; so the next order begins within milliseconds. The server is the workers' parent, and learns at once
+how they died. It also keeps a process that brings runs to the tracker, so that not every run has to import MLflow. It ends when
+nobody has asked for a while.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -22,16 +24,18 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlrun_jupyter.locks import file_lock
-from mlrun_jupyter.processes import signal_name, tag
+from mlrun_jupyter.notebooks import frames
+from mlrun_jupyter.processes import UID, rename, signal_name, tag
 
 OWN = (
     "mlrun_jupyter.worker.main", "mlrun_jupyter.worker.shell", "mlrun_jupyter.notebooks.forked", "mlrun_jupyter.artifacts.values",
     "mlrun_jupyter.artifacts.packing", "mlrun_jupyter.artifacts.dataitem", "mlrun_jupyter.backends.runs.sql", "mlrun_jupyter.runs.handler",
-    "mlrun_jupyter.project", "mlrun_jupyter.contexts", "mlrun_jupyter.runs.mlflow_hook", "papermill", "papermill.execute", "nbclient.exceptions", "nbconvert.exporters", "ipykernel.zmqshell",
+    "mlrun_jupyter.project", "mlrun_jupyter.contexts", "mlrun_jupyter.runs.mlflow_hook", "papermill", "papermill.execute", "nbclient.exceptions", "nbconvert.exporters", "ipykernel.zmqshell", "ipykernel.kernelapp",
     "ipykernel.compiler", "sqlalchemy.dialects.sqlite", "psutil", "jsonschema", "asyncio",
 )  # fmt: skip
 LINGER = 20.0
@@ -55,6 +59,8 @@ class Server:
         self.workers: dict[int, dict[str, Any]] = {}
         self.senders: dict[str, int] = {}
         self.others: set[int] = set()
+        self.spare: tuple[int, socket.socket] | None = None
+        self.kernels: dict[int, socket.socket] = {}
 
     def serve(self, preload: list[str]) -> None:
         """Import, listen, fork."""
@@ -71,10 +77,9 @@ class Server:
 
         # looking for entry points reads the metadata of all that is installed; it is remembered
         RUN_STORES.names(), SECRET_STORES.names(), EXECUTORS.names()
-        import nbformat
+        from mlrun_jupyter.worker.rehearsal import rehearse
 
-        # the first cell that is made compiles the notebook schema, which took half of what a short run costs
-        nbformat.v4.new_code_cell("")
+        rehearse()
         if threading.active_count() > 1:
             names = ", ".join(thread.name for thread in threading.enumerate())
             print(f"a module that was imported ahead started threads ({names}); a process with threads must not fork", flush=True)  # noqa: T201
@@ -93,16 +98,21 @@ class Server:
         gc.collect()
         gc.freeze()
         self._open = [listener.fileno(), awake, wake]
+        rename("mlrun-forks")
         asked = time.monotonic()
         while True:
-            ready: list[Any] = select.select([listener, awake], [], [], min(self.idle, 30.0))[0]  # type: ignore[type-var]
+            # a spare is made when nobody waits
+            patience = 0.0 if self.spare is None else min(self.idle, 30.0)
+            ready: list[Any] = select.select([listener, awake], [], [], patience)[0]  # type: ignore[type-var]
             if awake in ready:
                 os.read(awake, 4096)
             self._reap()
             if listener in ready:
                 asked = time.monotonic()
                 self._answer(listener)
-            elif not self.workers and not self.others and time.monotonic() - asked > self.idle:
+            elif self.spare is None:
+                self.spare = self._fork_spare()
+            elif not self.workers and not self.others and not self.kernels and time.monotonic() - asked > self.idle:
                 break
             if not self.place.exists() or self.place.stat().st_ino != mine:
                 # somebody else took the place, or cleaned it away; the workers go on by themselves
@@ -111,24 +121,56 @@ class Server:
 
     def _answer(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(5.0)
-            try:
-                credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-                if struct.unpack("3i", credentials)[1] != os.getuid():
+        kept = False
+        descriptors: list[int] = []
+        connection.settimeout(5.0)
+        try:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            if struct.unpack("3i", credentials)[1] != os.getuid():
+                return
+            data = b""
+            while not data.endswith(b"\n"):
+                part, received, _, _ = socket.recv_fds(connection, 1 << 16, 2)
+                descriptors += received
+                if not part:
                     return
-                data = b""
-                while not data.endswith(b"\n"):
-                    part = connection.recv(1 << 16)
-                    if not part:
-                        return
-                    data += part
-                request = json.loads(data)
-                pid = self._fork(lambda: _work(request), connection)
+                data += part
+            request = json.loads(data)
+            if "kernel" in request:
+                pid = self._fork(lambda: _become_kernel(request, connection, descriptors))
+                self.kernels[pid] = connection
+                kept = True
+            else:
+                pid = self._hand_over(request) or self._fork(lambda: _work(request), connection)
                 self.workers[pid] = request
-                connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
-            except (OSError, ValueError):
-                traceback.print_exc()
+            connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+        except (OSError, ValueError):
+            traceback.print_exc()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if not kept:
+                connection.close()
+
+    def _fork_spare(self) -> tuple[int, socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        pid = self._fork(lambda: _wait(theirs), ours)
+        theirs.close()
+        return pid, ours
+
+    def _hand_over(self, request: dict[str, Any]) -> int:
+        """Give the order to the worker that waits; returns its number, or 0 when there is none (any more)."""
+        if self.spare is None:
+            return 0
+        pid, channel = self.spare
+        self.spare = None
+        try:
+            frames.send(channel, request)
+        except OSError:
+            return 0
+        finally:
+            channel.close()
+        return pid
 
     def _fork(self, work: Callable[[], int], connection: socket.socket | None = None) -> int:
         pid = os.fork()
@@ -159,12 +201,20 @@ class Server:
                 return
             if not pid:
                 return
+            if self.spare is not None and self.spare[0] == pid:
+                self.spare[1].close()
+                self.spare = None
             self.others.discard(pid)
             self.senders = {home: sender for home, sender in self.senders.items() if sender != pid}
+            code = os.waitstatus_to_exitcode(status)
+            kernel = self.kernels.pop(pid, None)
+            if kernel is not None:
+                with contextlib.suppress(OSError):
+                    kernel.sendall(json.dumps({"status": code}).encode() + b"\n")
+                kernel.close()
             request = self.workers.pop(pid, None)
             if request is None:
                 continue
-            code = os.waitstatus_to_exitcode(status)
             if code not in (0, 1):
                 how = signal_name(-code) if code < 0 else f"exit status {code}"
                 self.others.add(self._fork(lambda request=request, how=how: _mourn(request, how)))  # type: ignore[misc]
@@ -183,11 +233,29 @@ def _become(request: dict[str, Any]) -> None:
         sys.modules["numpy"].random.seed()
 
 
-def _work(request: dict[str, Any]) -> int:
+def _wait(channel: socket.socket) -> int:
+    """The life of a spare worker: its shell made ready, then the order that comes."""
+    rename("mlrun-spare")
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    from mlrun_jupyter.worker.shell import entry
+    from mlrun_jupyter.worker.zygote import Once
+
+    shell = Once(entry)
+    request = frames.receive(channel)
+    channel.close()
+    if request is None:
+        shell.close()
+        return 0
+    # from here on this process outlives the server
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    return _work(request, shell)
+
+
+def _work(request: dict[str, Any], shell: Any = None) -> int:
     order = Path(request["order"])
     _become(request)
     # forked processes keep the variables that /proc shows; this name is how they are found
-    ctypes.CDLL(None).prctl(15, tag(order.parent.name).encode(), 0, 0, 0)
+    rename(tag(order.parent.name))
     log = os.open(order.parent / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, place in ((nothing, 0), (log, 1), (log, 2)):
@@ -198,7 +266,34 @@ def _work(request: dict[str, Any]) -> int:
     sys.argv = ["mlrun_jupyter.worker", str(order)]
     from mlrun_jupyter.worker.main import carry_out
 
-    return carry_out(str(order), start="warm", tell=False)
+    return carry_out(str(order), start="warm", tell=False, shell=shell)
+
+
+def _become_kernel(request: dict[str, Any], connection: socket.socket, descriptors: list[int]) -> int:
+    """An ordinary kernel, with the output of who asked for it; it ends when they are gone."""
+    connection.settimeout(None)
+    threading.Thread(target=_end_with, args=(connection,), name="mlrun-lifeline", daemon=True).start()
+    for descriptor, place in zip(descriptors, (1, 2), strict=True):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
+    _become(request)
+    if UID in os.environ:
+        rename(tag(os.environ[UID]))
+    os.chdir(request["kernel"]["cwd"])
+    sys.path[:] = ["", *(entry for entry in sys.path if entry)]
+    sys.argv = ["ipykernel_launcher", *request["kernel"]["arguments"]]
+    sys.modules.pop("__main__", None)
+    from mlrun_jupyter.worker.kernel import launch
+
+    launch()
+    return 0
+
+
+def _end_with(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # nothing is ever said; it returns when the other side is gone
+        connection.recv(1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _mourn(request: dict[str, Any], how: str) -> int:
@@ -218,7 +313,9 @@ def _mourn(request: dict[str, Any], how: str) -> int:
 def _send(request: dict[str, Any]) -> int:
     """Bring runs to the tracker, until none has come for a while."""
     _become(request)
+    rename("mlrun-sender")
     os.nice(5)
+    from mlrun_jupyter import reports
     from mlrun_jupyter.runs import delivery
     from mlrun_jupyter.session import open_store
     from mlrun_jupyter.settings import load
@@ -227,7 +324,7 @@ def _send(request: dict[str, Any]) -> int:
     store = open_store(settings)
     quiet = time.monotonic()
     while time.monotonic() - quiet < LINGER and settings.home_path.exists():
-        if delivery.deliver(store, settings.home_path, settings).sent:
+        if delivery.deliver(store, settings.home_path, settings, prepare=partial(reports.ensure, settings)).sent:
             quiet = time.monotonic()
         time.sleep(0.5)
     store.close()

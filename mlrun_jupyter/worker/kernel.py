@@ -15,6 +15,11 @@ def main() -> None:
     # notebook needs; jsonschema does without it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     die_with_parent()
+    launch()
+
+
+def launch() -> None:
+    """Be a kernel, as the arguments in ``sys.argv`` say."""
     prepare()
     from ipykernel.kernelapp import IPKernelApp
 

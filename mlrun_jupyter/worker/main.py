@@ -17,11 +17,13 @@ import sys
 import threading
 import time
 import traceback
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import reports, warm
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError
 from mlrun_jupyter.model import run as states
@@ -31,7 +33,7 @@ from mlrun_jupyter.model.order import Order
 from mlrun_jupyter.model.run import Progress, Run
 from mlrun_jupyter.notebooks import build, engines, execution, views
 from mlrun_jupyter.notebooks.journal import Journal
-from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name
+from mlrun_jupyter.processes import UID, end_all, lease_of, signal_name, tag
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.runs import delivery, supervise
 from mlrun_jupyter.runs.events import Tail, apply
@@ -44,11 +46,12 @@ from mlrun_jupyter.worker.zygote import Once, Parent, Zygote
 PULSE = 0.2
 
 
-def carry_out(path: str, *, start: str = "cold", tell: bool = True) -> int:
+def carry_out(path: str, *, start: str = "cold", tell: bool = True, shell: Once | None = None) -> int:
     """Carry out the order in the file; returns the exit status of the process: 0 when the run completed.
 
     :param start: how this process came to be, for the record.
     :param tell: bring the run to the tracker as well; else somebody else does.
+    :param shell: a forked shell that waits for its first use.
     """
     order = decode(Path(path).read_bytes(), Order)
     settings = load({"home": order.home})
@@ -60,9 +63,13 @@ def carry_out(path: str, *, start: str = "cold", tell: bool = True) -> int:
             from mlrun_jupyter.worker.sweep import Driver
 
             worker = Driver(order, store, settings)
+            worker.start = start
+            if shell is not None:
+                # a driver executes no cells
+                shell.close()
         else:
             worker = Worker(order, store, settings, Path(path))
-        worker.start = start
+            worker.start, worker.spare = start, shell
         try:
             worker.run()
         finally:
@@ -96,6 +103,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._started = time.monotonic()
         self.start = "cold"
+        self.spare: Once | None = None
         self._dying: list[int] = []
 
     def _secrets(self) -> list[str]:
@@ -123,6 +131,8 @@ class Worker:
             traceback.print_exc()
         finally:
             self._end_strays()
+            with contextlib.suppress(OSError):
+                shutil.rmtree(warm.scratch(self.order.uid))
             self._finished.set()
             pulse.join(timeout=30)
             self._end(state, cause, error)
@@ -130,7 +140,7 @@ class Worker:
     def _begin(self) -> bool:
         def change(run: Run) -> Run:
             return msgspec.structs.replace(
-                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()),
+                run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1,
                 environment={**environment(), "start": self.start},
             )
 
@@ -140,7 +150,6 @@ class Worker:
             # it was aborted before it began
             self.journal.write("end", state="aborted", cause="aborted before it began")
             return False
-        self.store.heartbeat(self.order.uid)
         self._lay_out()
         return True
 
@@ -158,13 +167,16 @@ class Worker:
     def _fork_zygote(self) -> Parent | None:
         """What forks this run's shells; ``None`` when it is to have a full kernel."""
         engine, why = engines.choose(self.order.function, python=self.order.python)
+        if self.spare is not None and (engine != engines.SHELL or self.order.retries):
+            self.spare.close()
+            self.spare = None
         if engine != engines.SHELL:
             self.journal.write("note", text=f"runs in a full kernel: {why}") if why else None
             return None
         try:
             if self.order.retries:
                 return Zygote.start(entry)
-            return Once(entry, self._shell_spec(1))
+            return self.spare or Once(entry)
         except OSError as error:
             self._note(f"runs in a full kernel: no shell can be forked: {error}")
             return None
@@ -173,7 +185,8 @@ class Worker:
         for attempt in range(1, self.order.retries + 2):
             self.journal.new_attempt(attempt)
             self._error = None
-            self._update(attempt=attempt, results={}, error="")
+            if attempt > 1:
+                self._update(attempt=attempt, results={}, error="")
             state, cause, error = self._start_and_execute(attempt)
             if state != states.ERROR or self.stop_reason or attempt > self.order.retries:
                 return state, cause, error
@@ -204,6 +217,7 @@ class Worker:
                     command=command,
                     env=env,
                     start_timeout=self.order.start_timeout,
+                    scratch=warm.scratch(self.order.uid),
                 )
                 return self._check_completed()
             except PapermillExecutionError as failure:
@@ -237,6 +251,7 @@ class Worker:
         workdir = self._workdir()
         return {
             "env": {**os.environ, **self._env(attempt)}, "workdir": str(workdir), "path": search_path(workdir, self.folder / "bundle"),
+            "tag": tag(self.order.uid),
         }  # fmt: skip
 
     def _execute_forked(self, zygote: Parent, attempt: int) -> tuple[str, str, str]:
@@ -372,7 +387,6 @@ class Worker:
         self._process = getattr(manager.provisioner, "process", None)
         self.kernel_pid = int(getattr(manager.provisioner, "pid", 0) or 0)
         self._progress = Progress()
-        self._update(kernel_pid=self.kernel_pid)
 
     def cell_started(self, index: int, of: int) -> None:
         self._progress = Progress(index, of)
@@ -391,15 +405,15 @@ class Worker:
 
     def _pulse(self) -> None:
         beat = 0.0
-        shown = Progress()
+        shown = (Progress(), 0)
         while True:
             finished = self._finished.wait(PULSE)
             try:
                 self._watch_memory()
                 self._apply_events()
-                if self._progress != shown and not finished:
-                    shown = self._progress
-                    self._update(progress=shown)
+                if (self._progress, self.kernel_pid) != shown and not finished:
+                    shown = (self._progress, self.kernel_pid)
+                    self._update(progress=shown[0], kernel_pid=shown[1])
                 if time.monotonic() - beat > self.settings.heartbeat:
                     beat = time.monotonic()
                     if self.store.heartbeat(self.order.uid):
@@ -500,7 +514,7 @@ class Worker:
         def change(run: Run) -> Run:
             return msgspec.structs.replace(
                 run, state=state, cause=self.redact(cause), error=error, ended=iso(now()), peak_memory=self.peak_memory,
-                notes=(*run.notes, *notes), progress=self._progress,
+                notes=(*run.notes, *notes), progress=self._progress, kernel_pid=self.kernel_pid,
                 tracking={**run.tracking, **{k: str(v) for k, v in known.items()}},
             )  # fmt: skip
 
@@ -519,37 +533,26 @@ class Worker:
                 print(f"end: {failure}", file=sys.stderr, flush=True)  # noqa: T201
                 time.sleep(1)
         self.journal.write("end", state=state, cause=cause)
-        self.journal.sync()
 
     def publish(self, *, tell: bool = True) -> None:
-        """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this."""
-        run = self.store.get_run(self.order.uid)
-        try:
-            # the report costs more than a short run; those of iterations are written when somebody asks for one
-            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=_subtitle(run), html=not self.order.parent)
-        except Exception:
-            traceback.print_exc()
+        """Write the notebook and the report, and feed the tracker. The run is over; nobody waits for this.
+
+        :param tell: false when somebody else does both.
+        """
+        # after the record, since forcing to the disk may take long; a loss of power in between takes the record as well
+        self.journal.sync()
         self.journal.close()
+        self._tail.sync()
         shutil.rmtree(self.folder / "staged", ignore_errors=True)
-        if run.terminal:
-            self.store.outbox_put("run", run.uid)
         if self.order.parent:
             # the sweep of a driver that was killed gets its end from the last of its iterations, if from nobody else
-            supervise.reconcile(self.store, self.settings, only=self.order.parent)
+            supervise.reconcile(self.store, self.settings, only=self.order.parent, patient=False)
         if tell:
-            delivery.deliver(self.store, Path(self.order.home), self.settings)
+            reports.ensure(self.settings, self.store.get_run(self.order.uid))
+            delivery.deliver(self.store, Path(self.order.home), self.settings, prepare=partial(reports.ensure, self.settings))
 
 
-def _subtitle(run: Run) -> str:
-    took = ""
-    if run.started and run.ended:
-        from mlrun_jupyter.model.clock import parse
-
-        took = f" in {elapsed((parse(run.ended) - parse(run.started)).total_seconds())}"
-    rows = [f"`{run.uid}` · function `{run.function}` · {run.state}{took}", run.cause]
-    return "\n\n".join(row for row in rows if row)
-
-
+@cache
 def environment() -> dict[str, str]:
     """What a run ran on: Python, platform, and our own version."""
     import mlrun_jupyter

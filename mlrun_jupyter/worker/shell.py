@@ -23,6 +23,7 @@ from typing import Any
 from jupyter_client.session import Session
 
 from mlrun_jupyter.notebooks import frames
+from mlrun_jupyter.processes import rename
 
 PAUSE = 0.05
 LARGEST = 1 << 16
@@ -130,16 +131,22 @@ class Handover(Session):  # type: ignore[misc]
         return None
 
 
-def entry(spec: dict[str, Any], channel: socket.socket) -> None:
-    """The life of a shell: prepared as ``spec`` says, then cell after cell until the channel closes.
+def entry(channel: socket.socket) -> None:
+    """The life of a shell: made ready, told what it is for, then cell after cell until the channel closes.
 
-    :param spec: ``env workdir path order``.
+    What it is told: ``env``, ``workdir``, ``path`` (the module path), and ``tag``, the name by which its run's processes are found.
     """
     atexit._clear()
-    _fresh(spec)
     outlet = Outlet(channel)
     sys.stdout, sys.stderr = Stream(outlet, "stdout", 1), Stream(outlet, "stderr", 2)
+    sys.argv = ["mlrun_jupyter"]
+    # the module that was started is the worker's; a cell's own is the shell's
+    sys.modules.pop("__main__", None)
     shell = make_shell(outlet)
+    spec = frames.receive(channel)
+    if spec is None:
+        return
+    _fresh(shell, spec)
     from mlrun_jupyter.worker.kernel import prepare
 
     prepare()
@@ -153,18 +160,18 @@ def entry(spec: dict[str, Any], channel: socket.socket) -> None:
         outlet.message("bye", {})
 
 
-def _fresh(spec: dict[str, Any]) -> None:
-    """Nothing of the process that it was copied from may show: variables, folder, module path, random numbers."""
+def _fresh(shell: Any, spec: dict[str, Any]) -> None:
+    """Nothing of the process that it was copied from may show: name, variables, folder, module path, random numbers."""
+    rename(spec["tag"])
     os.environ.clear()
     os.environ.update(spec["env"])
     os.chdir(spec["workdir"])
     sys.path[:] = spec["path"]
-    sys.argv = ["mlrun_jupyter"]
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    # the module that was started is the worker's; a cell's own is the shell's
-    sys.modules.pop("__main__", None)
+    shell.starting_dir = spec["workdir"]
+    shell.user_ns["_dh"][:] = [Path(spec["workdir"])]
 
 
 def make_shell(outlet: Outlet) -> Any:

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 from mlrun_jupyter.notebooks import frames
 from mlrun_jupyter.worker.kernel import die_with_parent
 
-Entry = Callable[[dict[str, Any], socket.socket], None]
+Entry = Callable[[socket.socket], None]
+"""The life of a shell; the first message on its channel says what it is for."""
 
 
 class Shell:
@@ -95,12 +96,14 @@ class Parent(Protocol):
 class Once:
     """Forks one shell at once, for a worker that has no threads yet and needs no second one.
 
+    The shell gets itself ready while it waits to be told what for.
+
     :ivar pid: 0, since there is no process between.
     """
 
     pid = 0
 
-    def __init__(self, entry: Entry, spec: dict[str, Any]) -> None:
+    def __init__(self, entry: Entry) -> None:
         self._exited: int | None = None
         channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         out, far_out = os.pipe()
@@ -112,15 +115,27 @@ class Once:
             for descriptor in (out, err):
                 os.close(descriptor)
             channel.close()
-            _become_shell([far.detach(), far_out, far_err], spec, entry)
+            _become_shell([far.detach(), far_out, far_err], entry)
         far.close()
         os.close(far_out)
         os.close(far_err)
         self._shell = Shell(self, pid, channel, out, err)
 
     def spawn(self, spec: dict[str, Any]) -> Shell:
-        """The shell that was forked."""
-        return self._shell
+        """The shell that was forked, told what it is for.
+
+        :raises RuntimeError: when it is gone.
+        """
+        return _told(self._shell, spec)
+
+    def close(self) -> None:
+        """End a shell that nobody needs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._shell.pid, signal.SIGKILL)
+        self._shell.wait(5.0)
+        self._shell.channel.close()
+        for descriptor in (self._shell.out, self._shell.err):
+            os.close(descriptor)
 
     def status(self, pid: int, seconds: float = 0.0) -> int | None:
         """How it ended, if it did, waiting for it so long."""
@@ -134,6 +149,14 @@ class Once:
             else:
                 time.sleep(0.01)
         return self._exited
+
+
+def _told(shell: Shell, spec: dict[str, Any]) -> Shell:
+    try:
+        frames.send(shell.channel, spec)
+    except OSError as error:
+        raise RuntimeError(f"the shell ended before its first cell: {error}") from error
+    return shell
 
 
 class Zygote:
@@ -150,7 +173,7 @@ class Zygote:
     def start(cls, entry: Entry) -> Zygote:
         """Fork it. The caller must have no other threads.
 
-        :param entry: what a shell executes: ``entry(spec, channel)``.
+        :param entry: what a shell executes.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         sys.stdout.flush()
@@ -177,10 +200,7 @@ class Zygote:
         out, far_out = os.pipe()
         err, far_err = os.pipe()
         try:
-            # the descriptors go with the first byte, so they must not be split from it
-            data = frames.pack(spec)
-            sent = socket.send_fds(self._control, [data], [far.fileno(), far_out, far_err])
-            self._control.sendall(data[sent:])
+            socket.send_fds(self._control, [b"+"], [far.fileno(), far_out, far_err])
             while not self._begun:
                 if not self._read(30.0):
                     raise RuntimeError("the process that forks shells is gone")
@@ -193,7 +213,7 @@ class Zygote:
         pid = self._begun.pop(0)
         if pid < 0:
             raise RuntimeError("no shell can be forked: the system allows no more processes")
-        return Shell(self, pid, channel, out, err)
+        return _told(Shell(self, pid, channel, out, err), spec)
 
     def status(self, pid: int, seconds: float = 0.0) -> int | None:
         """How the shell ended, if it did, waiting for it so long."""
@@ -230,7 +250,6 @@ def _serve(control: socket.socket, entry: Entry) -> None:
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     children: set[int] = set()
-    buffer = frames.Buffer()
     descriptors: list[int] = []
     while True:
         ready: list[Any] = select.select([control, awake], [], [])[0]  # type: ignore[type-var]
@@ -239,26 +258,25 @@ def _serve(control: socket.socket, entry: Entry) -> None:
             _tell_dead(control, children)
         if control not in ready:
             continue
-        data, received, _, _ = socket.recv_fds(control, 1 << 20, 3)
+        data, received, _, _ = socket.recv_fds(control, 1, 3)
         descriptors += received
         if not data:
             break
-        for spec in buffer.feed(data):
-            mine, descriptors = descriptors[:3], descriptors[3:]
-            try:
-                pid = os.fork()
-            except OSError:
-                pid = -1
-            if pid == 0:
-                control.close()
-                for descriptor in (awake, wake):
-                    os.close(descriptor)
-                _become_shell(mine, spec, entry)
-            for descriptor in mine:
+        mine, descriptors = descriptors[:3], descriptors[3:]
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1
+        if pid == 0:
+            control.close()
+            for descriptor in (awake, wake):
                 os.close(descriptor)
-            if pid > 0:
-                children.add(pid)
-            frames.send(control, {"begun": pid})
+            _become_shell(mine, entry)
+        for descriptor in mine:
+            os.close(descriptor)
+        if pid > 0:
+            children.add(pid)
+        frames.send(control, {"begun": pid})
     for pid in children:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -274,7 +292,7 @@ def _tell_dead(control: socket.socket, children: set[int]) -> None:
             frames.send(control, {"pid": pid, "status": os.waitstatus_to_exitcode(status)})
 
 
-def _become_shell(given: list[int], spec: dict[str, Any], entry: Entry) -> None:
+def _become_shell(given: list[int], entry: Entry) -> None:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -289,7 +307,7 @@ def _become_shell(given: list[int], spec: dict[str, Any], entry: Entry) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        entry(spec, channel)
+        entry(channel)
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1

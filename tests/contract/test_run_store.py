@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,48 +14,26 @@ import pytest
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import StoreError, StoreReadOnlyError, StoreTooNewError, StoreUnreadableError
 from mlrun_jupyter.protocols.store import Store
+from mlrun_jupyter.testing.listings import ListingTests
 from mlrun_jupyter.testing.store import StoreTests
 
 
-class TestSqlite(StoreTests):
+class TestSqlite(StoreTests, ListingTests):
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: SqlRunStore(f"sqlite:///{tmp_path / 'a folder' / 'störe.db'}")
 
 
-def _server_programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else None
+class TestSqliteWhereNothingIsFew(ListingTests):
+    """The other ways to a page, which a small store does not take by itself."""
+
+    @pytest.fixture
+    def open_store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
+        monkeypatch.setattr("mlrun_jupyter.backends.runs.listings.FEW", 0)
+        return lambda: SqlRunStore(f"sqlite:///{tmp_path / 'store.db'}")
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    programs = _server_programs()
-    if programs is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has to install PostgreSQL")
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    # a short path of its own: sockets allow no long ones, and pytest removes the folders of earlier sessions
-    with tempfile.TemporaryDirectory(prefix="mlrun-pg-", ignore_cleanup_errors=True) as folder:
-        yield from _serve(programs, Path(folder))
-
-
-def _serve(programs: Path, folder: Path) -> Iterator[str]:
-    run: list[str] = []
-    if os.getuid() == 0:
-        # the server refuses to run as root
-        run = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        shutil.chown(folder, "postgres", "postgres")
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-    start = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h ''"]
-    subprocess.run([*run, str(programs / "initdb"), "-D", str(folder / "data"), "-U", "kit", "-A", "trust"],
-                   check=True, capture_output=True, env=environment, cwd=folder)  # fmt: skip
-    subprocess.run([*run, *start, "start"], check=True, capture_output=True, env=environment, cwd=folder)
-    yield f"postgresql://kit@/postgres?host={folder}"
-    subprocess.run([*run, *start, "-m", "immediate", "stop"], check=True, capture_output=True, env=environment, cwd=folder)
-
-
-class TestPostgresql(StoreTests):
+class TestPostgresql(StoreTests, ListingTests):
     @pytest.fixture
     def open_store(self, postgresql: str) -> Iterator[Callable[[], Store]]:
         import psycopg

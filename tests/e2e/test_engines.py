@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import mlrun_jupyter as mlrun
+from mlrun_jupyter import warm
 from mlrun_jupyter.errors import RunFailedError
 from mlrun_jupyter.model.function import Code, CodeCell, Function
 from mlrun_jupyter.notebooks.engines import KERNEL, LABEL, SHELL, choose
+from mlrun_jupyter.processes import of_run
 
 CELLS = {
     "text and a result": "print('a')\nprint('ü☃')\n41 + 1",
@@ -116,37 +122,86 @@ def test_nothing_of_one_run_is_left_for_the_next(project: mlrun.Project, workdir
     assert len({run.output("return") for run in runs}) == 3
 
 
-def test_a_warm_run_is_a_run_like_any_other(project: mlrun.Project, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cold without a server, warm with one; both are on record, and tell the tracker."""
-    import time
-
-    from mlrun_jupyter import warm
-    from mlrun_jupyter.settings import load
-
-    runtime = Path(tempfile.mkdtemp(prefix="mj-"))
+@pytest.fixture
+def warm_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of one's own, so that the fork server is nobody else's; the server is ended with it."""
+    runtime = Path(tempfile.mkdtemp(prefix="mj-", dir="/tmp"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("MLRUN_JUPYTER_PRELOAD", "json")
+    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "10")
+    yield runtime
+    shutil.rmtree(runtime)
+
+
+def _socket(runtime: Path) -> Path:
+    """The fork server's socket, once it listens."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for place in runtime.glob("mlrun-jupyter-*/*.sock"):
+            return place
+        time.sleep(0.1)
+    raise AssertionError("the fork server did not come up")
+
+
+def test_a_warm_run_is_a_run_like_any_other(project: mlrun.Project, workdir: Path, monkeypatch: pytest.MonkeyPatch, warm_place: Path) -> None:
+    """Cold without a server, warm with one; both are on record, and tell the tracker."""
     (workdir / "one.py").write_text("import os\ndef go(n: int = 1):\n    return [n, os.environ.get('MARK', '')]\n")
     function = project.set_function("one.py", name="one", handler="go")
     monkeypatch.setenv("MLRUN_JUPYTER_WARM", "false")
     cold = function.run()
-    assert cold.refresh().environment["start"] == "cold" and not list(runtime.glob("mlrun-jupyter-*/*.sock"))
+    assert cold.refresh().environment["start"] == "cold (switched off by the setting `warm`)"
+    assert not list(warm_place.glob("mlrun-jupyter-*/*.sock"))
     monkeypatch.delenv("MLRUN_JUPYTER_WARM")
-    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "5")
-    monkeypatch.setenv("MLRUN_JUPYTER_PRELOAD", "json")
-    assert function.run().refresh().environment["start"] == "cold", "nobody waits for the server"
-    place = warm.address(load().preload.split(","), os.environ)
-    deadline = time.monotonic() + 60
-    while not place.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert function.run().refresh().environment["start"] == "cold (the fork server is starting)", "nobody waits for it"
+    place = _socket(warm_place)
     run = function.run(params={"n": 3}, env={"MARK": "x"})
     assert run.refresh().environment["start"] == "warm" and run.output("return") == [3, "x"]
     assert function.run().output("return") == [1, ""]
+    again = function.run(retries=1)
+    assert again.refresh().environment["start"] == "warm" and again.output("return") == [1, ""]
     # other variables are another environment: its first run is cold
     monkeypatch.setenv("OTHER_VARIABLE", "1")
-    assert warm.address(load().preload.split(","), os.environ) != place
+    assert warm.address(["json"], os.environ) != place
     monkeypatch.delenv("OTHER_VARIABLE")
     assert mlrun.flush(120) == 0 and run.refresh().tracking.get("run_id")
     deadline = time.monotonic() + 60
     while place.exists() and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not place.exists(), "it ends when nobody asks"
+
+
+def test_full_kernels_are_forked_as_well(project: mlrun.Project, workdir: Path, warm_place: Path) -> None:
+    (workdir / "one.py").write_text(
+        "import os\ndef go(die: bool = False):\n    print('here', flush=True)\n    os.kill(os.getpid(), 9) if die else None\n"
+        "    return open(f'/proc/{os.getppid()}/cmdline').read().split(chr(0))\n"
+    )
+    function = project.set_function("one.py", name="one", handler="go").set_label("mlrun/engine", "kernel")
+    function.save()
+    assert "mlrun_jupyter.worker.forkserver" not in function.run().output("return")
+    _socket(warm_place)
+    run = function.run()
+    assert "mlrun_jupyter.worker.forkserver" in run.output("return") and run.logs() == "[mlrun] runs in a full kernel: the function asks for it\nhere\n"
+    with pytest.raises(RunFailedError, match="kernel died: SIGKILL"):
+        function.run(params={"die": True})
+    assert not of_run(run.uid)
+
+
+def test_any_client_of_jupyter_can_have_warm_kernels(warm_place: Path, workdir: Path) -> None:
+    """``nbclient`` with the kernel spec that comes with the package: forked when it can be, and ended with its client."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+
+    def executed(source: str) -> str:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        NotebookClient(notebook, kernel_name="mlrun-warm", resources={"metadata": {"path": str(workdir)}}).execute()
+        return str(notebook.cells[0].outputs[0]["text"])
+
+    source = "import os, pathlib; print(os.getpid(), os.getcwd(), b'forkserver' in pathlib.Path(f'/proc/{os.getppid()}/cmdline').read_bytes())"
+    assert executed(source).split()[1:] == [str(workdir), "False"]
+    _socket(warm_place)
+    pid, folder, forked = executed(source).split()
+    assert (folder, forked) == (str(workdir), "True")
+    assert not psutil.pid_exists(int(pid))
+    with pytest.raises(DeadKernelError):
+        executed("import os; os.kill(os.getpid(), 9)")

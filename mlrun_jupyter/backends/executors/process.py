@@ -15,7 +15,7 @@ from mlrun_jupyter import warm
 from mlrun_jupyter.errors import MLRunRuntimeError
 from mlrun_jupyter.model.run import Lease, Run
 from mlrun_jupyter.processes import UID, end_all, holds, lease_of
-from mlrun_jupyter.settings import Settings, load
+from mlrun_jupyter.settings import load
 
 
 class ProcessExecutor:
@@ -28,76 +28,37 @@ class ProcessExecutor:
 
     def start(self, order: Path, env: dict[str, str]) -> Lease:
         settings = load({"home": env["MLRUN_JUPYTER_HOME"]} if "MLRUN_JUPYTER_HOME" in env else None)
-        if settings.warm and sys.platform == "linux":
-            pid = self._fork(order, {**os.environ, **env, UID: order.parent.name}, settings)
-            if pid:
-                return lease_of(pid)
+        variables = {**os.environ, **env, UID: order.parent.name}
+        asked = warm.ask({"order": str(order), "env": variables}, settings, os.environ)
+        if asked.answer:
+            return lease_of(int(asked.answer["pid"]))
         log = order.parent / "worker.log"
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "mlrun_jupyter.worker", str(order)],
+                    # -P: a file named like a module must not be imported from the run's folder
+                    [sys.executable, "-P", "-m", "mlrun_jupyter.worker", str(order)],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     cwd=order.parent,
-                    env={**os.environ, **env, UID: order.parent.name},
+                    env={**variables, warm.WHY_COLD: asked.why_not},
                     start_new_session=True,
                 )
         except OSError as error:
             raise MLRunRuntimeError(
-                "the worker process cannot be started", why=str(error), next_step="check memory and process limits"
+                "the worker could not be started", why=str(error), next_step="check the system's limits on processes and memory"
             ) from error
-        # whoever starts a process must also collect it, or it stays as a zombie
+        # reaped when it ends, so that a long-lived notebook gathers no zombies
         threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
         return lease_of(process.pid)
-
-    def _fork(self, order: Path, env: dict[str, str], settings: Settings) -> int:
-        """The process number of a forked worker; 0 when there is no server (yet)."""
-        preload = [name for name in settings.preload.split(",") if name]
-        try:
-            place = warm.address(preload, os.environ)
-            return int(warm.ask(place, {"order": str(order), "env": env})["pid"])
-        except (FileNotFoundError, ConnectionRefusedError):
-            self._start_server(place, settings)
-        except OSError:
-            # an unsafe folder, a server that does not answer: the cold way always works
-            pass
-        return 0
 
     def warm_up(self, seconds: float) -> bool:
         """Wait until workers can be forked, starting the server when there is none; whether they can.
 
         Worth it before many runs: each that is started cold takes the time that the server takes.
         """
-        settings = load()
-        if not settings.warm or sys.platform != "linux":
-            return False
-        deadline = time.monotonic() + seconds
-        asked = False
-        try:
-            place = warm.address([name for name in settings.preload.split(",") if name], os.environ)
-            while time.monotonic() < deadline:
-                if warm.listens(place):
-                    return True
-                if not asked:
-                    asked = True
-                    self._start_server(place, settings)
-                time.sleep(0.05)
-        except OSError:
-            # no safe folder for its socket: runs are started cold, as ever
-            pass
-        return False
-
-    @staticmethod
-    def _start_server(place: Path, settings: Settings) -> None:
-        # it takes a while to import everything; this run does not wait for it
-        with place.with_suffix(".log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "mlrun_jupyter.worker.forkserver", str(place), settings.preload, str(settings.warm_idle)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=warm.lasting(os.environ), start_new_session=True,
-            )  # fmt: skip
-        threading.Thread(target=process.wait, name="mlrun-reaper", daemon=True).start()
+        return warm.wait(load(), os.environ, seconds)
 
     def alive(self, run: Run) -> bool | None:
         return holds(run.lease)

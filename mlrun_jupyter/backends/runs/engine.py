@@ -18,21 +18,18 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from mlrun_jupyter.backends.runs.schema import REVISION, metadata
+from mlrun_jupyter.backends.runs.schema import REVISION
 from mlrun_jupyter.errors import (
     MLRunError,
     MLRunMissingDependencyError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
-    StoreTooNewError,
     StoreUnreadableError,
 )
-from mlrun_jupyter.locks import file_lock
 
 T = TypeVar("T")
 PATIENCE = 60.0
-KNOWN = (REVISION,)
 
 
 class Database:
@@ -71,7 +68,7 @@ class Database:
             ) from error
         if self.sqlite:
             sa.event.listen(engine, "connect", self._configure)
-        self._create(engine)
+        self._prepare(engine)
         return engine
 
     @property
@@ -124,27 +121,15 @@ class Database:
                     raise
                 time.sleep(random.uniform(0.005, 0.05))
 
-    def _create(self, engine: sa.Engine) -> None:
-        found = _revision(engine)
-        if found in KNOWN:
-            return
-        if found:
-            raise StoreTooNewError(
-                f"the store {self.shown} was written by a newer version of mlrun-jupyter",
-                why=f"its schema is {found!r}, this version knows {', '.join(KNOWN)}",
-                next_step="pip install --upgrade mlrun-jupyter, or set MLRUN_JUPYTER_HOME to another folder",
-            )
-        lock = file_lock(self.path.with_suffix(".lock"), wait=PATIENCE) if self.path else contextlib.nullcontext(True)
-        with lock:
-            if _revision(engine):
-                return
-            with engine.connect() as connection:
-                self._begin(connection, write=True)
-                metadata.create_all(connection)
-                connection.execute(sa.text("INSERT INTO alembic_version VALUES (:r)"), {"r": REVISION})
-                connection.commit()
+    def _prepare(self, engine: sa.Engine) -> None:
+        from mlrun_jupyter.backends.runs import migrate
 
-    def _begin(self, connection: sa.Connection, *, write: bool) -> None:
+        found = migrate.revision(engine)
+        if found != REVISION:
+            migrate.bring_up(self, engine, found)
+
+    def begin(self, connection: sa.Connection, *, write: bool) -> None:
+        """Begin a transaction; one that writes waits for its turn first."""
         if self.sqlite:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -152,14 +137,17 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A connection to read from, seeing one state of the database."""
         with self.translated(), self.engine.connect() as connection:
-            self._begin(connection, write=False)
+            self.begin(connection, write=False)
             try:
                 yield connection
             finally:
                 connection.rollback()
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do the work in one transaction; it is done again when another writer was in the way."""
+    def write(self, work: Callable[[sa.Connection], T], *, durable: bool = False) -> T:
+        """Do the work in one transaction; it is done again when another writer was in the way.
+
+        :param durable: it must outlast a loss of power, since something follows that cannot be undone.
+        """
         if self.readonly or (self.engine is not None and self.readonly):
             raise StoreReadOnlyError(
                 f"the store {self.shown} may not be written", why="its file or folder is read-only",
@@ -169,10 +157,15 @@ class Database:
         while True:
             try:
                 with self.translated(), self.engine.connect() as connection:
-                    self._begin(connection, write=True)
+                    if durable and self.sqlite:
+                        connection.exec_driver_sql("PRAGMA synchronous = FULL")
+                        connection.rollback()
+                    self.begin(connection, write=True)
                     try:
                         result = work(connection)
                         connection.commit()
+                        if durable and self.sqlite:
+                            connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
                         return result
                     except BaseException:
                         with contextlib.suppress(SQLAlchemyError):
@@ -185,6 +178,13 @@ class Database:
                         next_step="see which process holds it, and try again",
                     ) from error  # fmt: skip
                 time.sleep(random.uniform(0.01, 0.2))
+
+    def compact(self) -> None:
+        """Rewrite the file without the space of deleted rows. PostgreSQL does so by itself."""
+        if self.sqlite:
+            with self.translated(), self.engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -226,10 +226,3 @@ class Database:
 
 class _Busy(StoreError):
     """Another writer is in the way; the write is tried again."""
-
-
-def _revision(engine: sa.Engine) -> str:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return ""
-        return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")

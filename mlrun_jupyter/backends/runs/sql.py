@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from mlrun_jupyter.backends.runs import removal, rows
 from mlrun_jupyter.backends.runs import schema as t
 from mlrun_jupyter.backends.runs.engine import Database
-from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, MLRunPreconditionFailedError
+from mlrun_jupyter.backends.runs.listings import RunQuery, page_of_runs
+from mlrun_jupyter.backends.runs.listings_more import (
+    ArtifactQuery,
+    page_of_artifacts,
+    page_of_functions,
+    page_of_metrics,
+)
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+)
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import decode, encode
 from mlrun_jupyter.model.clock import iso, now
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.names import ArtifactRef, FunctionRef
+from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.model.project import ProjectDocument
 from mlrun_jupyter.model.run import Metric, Run
 
-PREFIX = 6
+PREFIX, UID_LENGTH = 6, 32
+CHUNK = 1000
 LONGEST_WAIT = 3600
 
 
@@ -45,6 +60,9 @@ class SqlRunStore:
 
     def close(self) -> None:
         self.db.close()
+
+    def compact(self) -> None:
+        self.db.compact()
 
     def _put(self, connection: sa.Connection, table: sa.Table, row: dict[str, Any], *, keep: bool = False) -> None:
         """Insert the row, or change the one with its key (``keep``: leave that as it is)."""
@@ -81,8 +99,10 @@ class SqlRunStore:
     def delete_project(self, name: str) -> None:
         def work(c: sa.Connection) -> None:
             uids = sa.select(t.runs.c.uid).where(t.runs.c.project == name)
-            for table, column in ((t.run_labels, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run")):
+            for table, column in removal.OF_RUN:
                 c.execute(sa.delete(table).where(table.c[column].in_(uids)))
+            kept = sa.select(t.artifacts.c.uid).where(t.artifacts.c.project == name)
+            c.execute(sa.delete(t.artifact_labels).where(t.artifact_labels.c.uid.in_(kept)))
             for table in (t.runs, t.artifact_tags, t.artifacts, t.function_tags, t.functions):
                 c.execute(sa.delete(table).where(table.c.project == name))
             c.execute(sa.delete(t.projects).where(t.projects.c.name == name))
@@ -136,18 +156,24 @@ class SqlRunStore:
             )
         raise _missing("function", ref.name, known, "define it with %%mlrun or project.set_function", f" in project {ref.project!r}")
 
-    def list_functions(self, project: str, name: str = "") -> list[tuple[Function, tuple[str, ...]]]:
-        f, tags = t.functions, t.function_tags
+    def list_functions(
+        self, project: str, name: str = "", *, limit: int = 0, page_token: str = ""
+    ) -> Page[tuple[Function, tuple[str, ...]]]:  # fmt: skip
+        tags = t.function_tags
         with self.db.read() as c:
-            query = sa.select(f.c.name, f.c.hash, f.c.doc).where(f.c.project == project)
-            labels = sa.select(tags.c.name, tags.c.hash, tags.c.tag).where(tags.c.project == project)
+            versions = page_of_functions(c, project, name, limit=limit, page_token=page_token)
+            labels = sa.select(tags.c.project, tags.c.name, tags.c.hash, tags.c.tag)
+            if project:
+                labels = labels.where(tags.c.project == project)
             if name:
-                query, labels = query.where(f.c.name == name), labels.where(tags.c.name == name)
-            found: dict[tuple[str, str], list[str]] = {}
+                labels = labels.where(tags.c.name == name)
+            elif limit:
+                labels = labels.where(tags.c.name.in_({row.name for row in versions}))
+            found: dict[tuple[str, str, str], list[str]] = {}
             for row in c.execute(labels.order_by(tags.c.tag)):
-                found.setdefault((row.name, row.hash), []).append(row.tag)
-            rows = c.execute(query.order_by(f.c.created.desc(), f.c.hash))
-            return [(decode(row.doc, Function), tuple(found.get((row.name, row.hash), ()))) for row in rows]
+                found.setdefault((row.project, row.name, row.hash), []).append(row.tag)
+        listed = [(decode(row.doc, Function), tuple(found.get((row.project, row.name, row.hash), ()))) for row in versions]
+        return Page.of(listed, versions.next_page_token)
 
     def delete_function(self, ref: FunctionRef) -> int:
         digest = self.get_function(ref).hash if ref.hash or ref.tag else ""
@@ -163,35 +189,24 @@ class SqlRunStore:
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
-    def _write_run(self, c: sa.Connection, run: Run) -> None:
-        row = {
-            "uid": run.uid, "project": run.project, "name": run.name, "state": run.state, "function": run.function,
-            "parent": run.parent, "created": run.created, "doc": encode(run),
-        }  # fmt: skip
-        self._put(c, t.runs, row)
-
-    def _write_labels(self, c: sa.Connection, run: Run) -> None:
-        c.execute(sa.delete(t.run_labels).where(t.run_labels.c.uid == run.uid))
-        rows = [{"uid": run.uid, "key": key, "value": value} for key, value in run.labels.items()]
-        if rows:
-            c.execute(sa.insert(t.run_labels), rows)
-
     def create_run(self, run: Run) -> None:
+        _check_cache_key(run)
+
         def work(c: sa.Connection) -> None:
             if c.execute(sa.select(t.runs.c.uid).where(t.runs.c.uid == run.uid)).scalar():
                 raise MLRunConflictError(f"run {run.uid} exists already")
-            self._write_run(c, run)
-            self._write_labels(c, run)
+            rows.insert_run(c, run)
 
         self.db.write(work)
 
     def get_run(self, uid: str) -> Run:
+        r = t.runs
         with self.db.read() as c:
-            query = sa.select(t.runs.c.doc)
-            if len(uid) >= PREFIX:
-                docs = list(c.execute(query.where(t.runs.c.uid.startswith(uid, autoescape=True)).limit(2)).scalars())
+            if PREFIX <= len(uid) < UID_LENGTH:
+                # a range, since not every database looks up the beginning of a text by an index; uids are hexadecimal
+                docs = list(c.execute(sa.select(r.c.doc).where(r.c.uid >= uid, r.c.uid < uid + "g").limit(2)).scalars())
             else:
-                docs = []
+                docs = list(c.execute(sa.select(r.c.doc).where(r.c.uid == uid)).scalars()) if uid else []
         if len(docs) > 1:
             raise MLRunConflictError(f"{uid!r} names several runs", why="the uid is too short", next_step="write more of its digits")
         if not docs:
@@ -203,34 +218,28 @@ class SqlRunStore:
 
     def list_runs(
         self, project: str = "", *, name: str = "", state: str | Sequence[str] = (), labels: Sequence[str] = (),
-        function: str = "", parent: str | None = "", since: str = "", until: str = "", before: str = "", limit: int = 50,
-    ) -> list[Run]:  # fmt: skip
+        function: str = "", parent: str | None = "", since: str = "", until: str = "", before: str = "", sort: str = "",
+        page_token: str = "", limit: int = 50,
+    ) -> Page[Run]:  # fmt: skip
+        query = RunQuery(
+            project=project, name=name, state=((state,) if state else ()) if isinstance(state, str) else tuple(state), labels=tuple(labels),
+            function=function, parent=parent, since=since, until=until, before=before, sort=sort,
+        )  # fmt: skip
+        with self.db.read() as c:
+            uids = page_of_runs(c, query, sqlite=self.db.sqlite, limit=limit, page_token=page_token)
+            docs = _documents(c, t.runs, uids)
+        return Page.of([decode(docs[uid], Run) for uid in uids], uids.next_page_token)
+
+    def newest_run(self, project: str) -> str:
+        with self.db.read() as c:
+            return c.execute(sa.select(sa.func.max(t.runs.c.uid)).where(t.runs.c.project == project)).scalar() or ""
+
+    def find_cached(self, project: str, key: str, limit: int = 20) -> list[Run]:
         r = t.runs
-        query = sa.select(r.c.doc)
-        wanted = [state] if isinstance(state, str) and state else list(state)
-        if project:
-            query = query.where(r.c.project == project)
-        if name:
-            query = query.where(r.c.name.contains(name[1:], autoescape=True) if name.startswith("~") else r.c.name == name)
-        if wanted:
-            query = query.where(r.c.state.in_(wanted))
-        if function:
-            query = query.where(
-                r.c.function == function if "@" in function else r.c.function.startswith(f"{project}/{function}@", autoescape=True)
-            )
-        if parent is not None:
-            query = query.where(r.c.parent == parent)
-        if since:
-            query = query.where(r.c.created >= since)
-        if until:
-            query = query.where(r.c.created < until)
-        if before:
-            query = query.where(r.c.uid < before)
-        for label in labels:
-            key, sign, value = label.partition("=")
-            found = sa.select(t.run_labels.c.uid).where(t.run_labels.c.key == key)
-            query = query.where(r.c.uid.in_(found.where(t.run_labels.c.value == value) if sign else found))
-        # uids grow with time, so they are the order and the place to continue from
+        if not key:
+            return []
+        # the second condition is that of the index, which holds no runs without a key
+        query = sa.select(r.c.doc).where(r.c.project == project, r.c.cache_key == key, r.c.cache_key != "", r.c.state == states.COMPLETED)
         with self.db.read() as c:
             return [decode(doc, Run) for doc in c.execute(query.order_by(r.c.uid.desc()).limit(limit)).scalars()]
 
@@ -246,9 +255,8 @@ class SqlRunStore:
                     f"run {uid[:12]} cannot become {new.state}", why=f"it is {old.state}", next_step="start a new run"
                 )
             new = msgspec.structs.replace(new, updated=iso(now()))
-            self._write_run(c, new)
-            if new.labels != old.labels:
-                self._write_labels(c, new)
+            _check_cache_key(new)
+            rows.change_run(c, old, new)
             if outbox:
                 self._post(c, outbox, uid)
             return new
@@ -265,11 +273,12 @@ class SqlRunStore:
     def request_abort(self, uid: str) -> None:
         self.db.write(lambda c: c.execute(sa.update(t.runs).where(t.runs.c.uid == uid).values(abort_requested=1)))
 
-    def unfinished(self) -> list[tuple[Run, str]]:
+    def unfinished(self, only: str = "") -> list[tuple[Run, str]]:
         open_states = [state for state in states.STATES if state not in states.TERMINAL]
         with self.db.read() as c:
-            rows = c.execute(sa.select(t.runs.c.doc, t.runs.c.heartbeat).where(t.runs.c.state.in_(open_states)))
-            return [(decode(row.doc, Run), row.heartbeat) for row in rows]
+            query = sa.select(t.runs.c.doc, t.runs.c.heartbeat).where(t.runs.c.state.in_(open_states))
+            found = c.execute(query.where(t.runs.c.uid == only) if only else query)
+            return [(decode(row.doc, Run), row.heartbeat) for row in found]
 
     def delete_run(self, uid: str) -> None:
         run = self.get_run(uid)
@@ -279,46 +288,52 @@ class SqlRunStore:
             )
 
         def work(c: sa.Connection) -> None:
-            for table, column in ((t.run_labels, "uid"), (t.metrics, "uid"), (t.outbox, "uid"), (t.uses, "run"), (t.runs, "uid")):
+            for table, column in (*removal.OF_RUN, (t.runs, "uid")):
                 c.execute(sa.delete(table).where(table.c[column] == run.uid))
 
         self.db.write(work)
 
+    def delete_runs(self, groups: Sequence[Sequence[str]], *, keep_tags: str = "all", artifacts: bool = True) -> list[str]:
+        def work(c: sa.Connection) -> list[str]:
+            going = removal.going(c, groups, keep_tags, artifacts=artifacts)
+            removal.remove(c, going, artifacts=artifacts)
+            return going
+
+        return self.db.write(work, durable=True)
+
     def put_metrics(self, uid: str, points: Sequence[Metric]) -> None:
-        rows = []
+        found = []
         for point in points:
             plain = math.isfinite(point.value)
-            rows.append({
+            found.append({
                 "uid": uid, "key": point.key, "step": point.step, "time": point.time,
                 "value": point.value if plain else None, "special": "" if plain else str(point.value),
             })  # fmt: skip
 
         def work(c: sa.Connection) -> None:
-            for row in rows:
+            for row in found:
                 self._put(c, t.metrics, row)
 
         self.db.write(work)
 
-    def get_metrics(self, uid: str, key: str = "") -> list[Metric]:
-        m = t.metrics
-        query = sa.select(m).where(m.c.uid == uid).order_by(m.c.key, m.c.step, m.c.time)
+    def get_metrics(self, uid: str, key: str = "", *, limit: int = 0, page_token: str = "") -> Page[Metric]:
         with self.db.read() as c:
-            rows = c.execute(query.where(m.c.key == key) if key else query)
-            return [Metric(r.key, float(r.special) if r.special else r.value, r.step, r.time) for r in rows]
+            found = page_of_metrics(c, uid, key, limit=limit, page_token=page_token)
+        points = [Metric(p.key, float(p.special) if p.special else p.value, p.step, p.time) for p in found]
+        return Page.of(points, found.next_page_token)
 
     # -- artifacts ------------------------------------------------------------------------------------------------
 
     def put_artifact(self, artifact: Artifact, tags: Sequence[str] = ("latest",)) -> None:
         moment = iso(now())
         artifact = msgspec.structs.replace(artifact, created=artifact.created or moment, updated=moment)
-        row = {
-            "uid": artifact.uid, "project": artifact.project, "db_key": artifact.db_key or artifact.key,
-            "iteration": artifact.iteration, "tree": artifact.tree, "kind": artifact.kind, "created": artifact.created,
-            "doc": encode(artifact),
-        }  # fmt: skip
+        row = rows.artifact_row(artifact)
 
         def work(c: sa.Connection) -> None:
             self._put(c, t.artifacts, row)
+            rows.write_artifact_labels(c, artifact)
+            # where it stands in listings by tag
+            c.execute(sa.update(t.artifact_tags).where(t.artifact_tags.c.uid == artifact.uid).values(created=artifact.created))
             for tag in tags:
                 self._tag(c, artifact, tag)
 
@@ -326,7 +341,7 @@ class SqlRunStore:
 
     def _tag(self, c: sa.Connection, artifact: Artifact, tag: str) -> None:
         key = artifact.db_key or artifact.key
-        row = {"project": artifact.project, "db_key": key, "iteration": artifact.iteration, "tag": tag, "uid": artifact.uid}
+        row = {"project": artifact.project, "db_key": key, "iteration": artifact.iteration, "tag": tag, "uid": artifact.uid, "created": artifact.created}
         self._put(c, t.artifact_tags, row)
 
     def get_artifact(self, ref: ArtifactRef) -> Artifact:
@@ -346,45 +361,36 @@ class SqlRunStore:
         raise _missing("artifact", ref.key, known, "`mlrun-jupyter artifacts list` shows the artifacts", f" ({ref})")
 
     def list_artifacts(
-        self, project: str, *, name: str = "", kind: str = "", tag: str = "", tree: str = "",
-        labels: Sequence[str] = (), since: str = "", until: str = "", limit: int = 1000,
-    ) -> list[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
-        a, tags = t.artifacts, t.artifact_tags
-        query = sa.select(a.c.uid, a.c.doc)
-        if project:
-            query = query.where(a.c.project == project)
-        if name:
-            query = query.where(a.c.db_key.contains(name[1:], autoescape=True) if name.startswith("~") else a.c.db_key == name)
-        if kind == "other":
-            query = query.where(a.c.kind.not_in(("model", "dataset")))
-        elif kind:
-            query = query.where(a.c.kind == kind)
-        if tree:
-            query = query.where(a.c.tree == tree)
-        if since:
-            query = query.where(a.c.created >= since)
-        if until:
-            query = query.where(a.c.created < until)
-        if tag and tag != "*":
-            query = query.where(a.c.uid.in_(sa.select(tags.c.uid).where(tags.c.tag == tag)))
+        self, project: str, *, name: str = "", kind: str = "", tag: str = "", tree: str = "", labels: Sequence[str] = (),
+        since: str = "", until: str = "", page_token: str = "", limit: int = 1000,
+    ) -> Page[tuple[Artifact, tuple[str, ...]]]:  # fmt: skip
+        query = ArtifactQuery(
+            project=project, name=name, kind=kind, tag=tag, tree=tree, labels=tuple(labels), since=since, until=until
+        )
+        tags = t.artifact_tags
+        found: dict[str, list[str]] = {}
         with self.db.read() as c:
-            # labels stand in the documents, so the limit can only count what has them
-            ordered = query.order_by(a.c.created.desc(), a.c.uid)
-            rows = list(c.execute(ordered if labels else ordered.limit(limit)))
-            uids = [row.uid for row in rows]
-            found: dict[str, list[str]] = {}
-            for start in range(0, len(uids), 500):
-                chunk = sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(uids[start : start + 500]))
-                for row in c.execute(chunk.order_by(tags.c.tag)):
+            uids = page_of_artifacts(c, query, sqlite=self.db.sqlite, limit=limit, page_token=page_token)
+            docs = _documents(c, t.artifacts, uids)
+            for start in range(0, len(uids), CHUNK):
+                chunk = sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(uids[start : start + CHUNK]))
+                for row in c.execute(chunk):
                     found.setdefault(row.uid, []).append(row.tag)
-        listed = [(decode(row.doc, Artifact), tuple(found.get(row.uid, ()))) for row in rows]
-        return [(artifact, marks) for artifact, marks in listed if _has_labels(artifact.labels, labels)][:limit]
+        listed = [(decode(docs[uid], Artifact), tuple(sorted(found.get(uid, ())))) for uid in uids]
+        return Page.of(listed, uids.next_page_token)
 
     def tag_artifact(self, artifact: Artifact, tag: str) -> None:
-        self.db.write(lambda c: self._tag(c, artifact, tag))
+        def work(c: sa.Connection) -> None:
+            a = t.artifacts
+            if c.execute(sa.select(a.c.uid).where(a.c.uid == artifact.uid).with_for_update()).scalar() is None:
+                raise MLRunNotFoundError(f"artifact {artifact.uri()} is not there (any more)", next_step="list the artifacts again")
+            self._tag(c, artifact, tag)
+
+        self.db.write(work)
 
     def delete_artifact(self, artifact: Artifact) -> None:
         def work(c: sa.Connection) -> None:
+            c.execute(sa.delete(t.artifact_labels).where(t.artifact_labels.c.uid == artifact.uid))
             c.execute(sa.delete(t.artifact_tags).where(t.artifact_tags.c.uid == artifact.uid))
             c.execute(sa.delete(t.artifacts).where(t.artifacts.c.uid == artifact.uid))
 
@@ -416,7 +422,9 @@ class SqlRunStore:
 
     def outbox_due(self, limit: int = 100) -> list[dict[str, Any]]:
         o = t.outbox
-        query = sa.select(o.c.id, o.c.kind, o.c.uid, o.c.attempts).where(o.c.due <= iso(now()))
+        # no message waits longer than an hour: one that is due later was put when the clock was ahead
+        ahead = iso(now() + timedelta(seconds=LONGEST_WAIT + 60))
+        query = sa.select(o.c.id, o.c.kind, o.c.uid, o.c.attempts).where(sa.or_(o.c.due <= iso(now()), o.c.due > ahead))
         with self.db.read() as c:
             return [dict(row._mapping) for row in c.execute(query.order_by(o.c.due, o.c.id).limit(limit))]
 
@@ -438,16 +446,23 @@ class SqlRunStore:
             return int(c.execute(sa.select(sa.func.count()).select_from(t.outbox)).scalar() or 0)
 
 
+def _documents(c: sa.Connection, table: sa.Table, uids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(uids), CHUNK):
+        query = sa.select(table.c.uid, table.c.doc).where(table.c.uid.in_(uids[start : start + CHUNK]))
+        found.update((row.uid, row.doc) for row in c.execute(query))
+    return found
+
+
+def _check_cache_key(run: Run) -> None:
+    if len(run.cache_key) > 64:
+        raise MLRunInvalidArgumentError(
+            f"run {run.uid[:12]} has a cache key that cannot be stored", why=f"it has {len(run.cache_key)} characters, at most 64 are allowed"
+        )
+
+
 def _same(table: sa.Table, key: dict[str, Any]) -> list[Any]:
     return [table.c[name] == value for name, value in key.items()]
-
-
-def _has_labels(labels: dict[str, str], wanted: Iterable[str]) -> bool:
-    for label in wanted:
-        key, sign, value = label.partition("=")
-        if key not in labels or (sign and labels[key] != value):
-            return False
-    return True
 
 
 def _missing(noun: str, name: str, known: list[str], next_step: str, where: str = "") -> MLRunNotFoundError:

@@ -86,8 +86,7 @@ def test_the_notebook_is_what_the_journal_says(folder: Path) -> None:
     assert [(o.get("name"), o.get("text")) for o in first.outputs[:2]] == [("stdout", "ab\n"), ("stderr", "e\n")]
     assert first.outputs[2]["data"]["text/plain"] == "2" and first.execution_count == 5
     assert [o["text"] for o in second.outputs] == ["new"]
-    for file in write_views(folder, title="t <b>", subtitle="s"):
-        assert file.stat().st_size > 100
+    write_views(folder, title="t <b>", subtitle="s")
     nbformat.validate(nbformat.read(folder / "executed.ipynb", as_version=4))
     assert "t &lt;b&gt;" in (folder / "report.html").read_text(encoding="utf-8")
 

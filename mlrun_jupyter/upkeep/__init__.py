@@ -1,0 +1,1 @@
+"""Keeping the store small: which runs go, and which contents nobody needs."""
