@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,6 @@ _VOLATILE = frozenset(
 )  # fmt: skip
 # tells a worker that was started in the ordinary way why it was not forked
 WHY_COLD = "MLRUN_JUPYTER_WHY_COLD"
-STARTING = "the fork server is starting"
 _OURS = ("MLRUN_JUPYTER_", "JPY_", "JUPYTER_SERVER_", "PYTEST_XDIST_")
 
 
@@ -125,9 +125,40 @@ def ask(
     except (FileNotFoundError, ConnectionRefusedError):
         # it takes a while to import everything; who asks now does not wait for that
         _start(place, settings, environ, watched)
-        return Asked({}, why_not=STARTING)
+        return Asked({}, why_not="the fork server is starting")
     except (OSError, ValueError, KeyError) as error:
         return Asked({}, why_not=f"the fork server did not answer: {error}")
+
+
+def wait(settings: Settings, environ: Mapping[str, str], seconds: float) -> bool:
+    """Wait until the fork server of this environment listens, starting it when none does; whether it does."""
+    if not settings.warm or sys.platform != "linux":
+        return False
+    deadline = time.monotonic() + seconds
+    asked = False
+    try:
+        place = address([name for name in settings.preload.split(",") if name], environ)
+        while time.monotonic() < deadline:
+            if _listens(place):
+                return True
+            if not asked:
+                asked = True
+                _start(place, settings, environ, watched=False)
+            time.sleep(0.05)
+    except OSError:
+        # no safe folder for its socket: runs are started cold, as ever
+        pass
+    return False
+
+
+def _listens(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.settimeout(1.0)
+        try:
+            channel.connect(str(place))
+        except OSError:
+            return False
+        return True
 
 
 def _talk(place: Path, request: Mapping[str, Any], *, keep: bool, timeout: float = 5.0) -> tuple[dict[str, Any], socket.socket | None]:

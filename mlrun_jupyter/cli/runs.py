@@ -30,7 +30,7 @@ def runs() -> None:
 @click.option("--since", default="", metavar="TIME", help="Created at or after it, as 2026-05-01 or 2026-05-01T10:00, UTC.")
 @click.option("--until", default="", metavar="TIME", help="Created before it.")
 @click.option("--parent", default="", metavar="UID", help="Children of this run.")
-@click.option("--children", "--iter", is_flag=True, help="Children as well, such as the iterations of sweeps.")
+@click.option("--children", "--iter", "children", is_flag=True, help="Children as well, such as the iterations of sweeps.")
 @click.option("--sort", default="", help="created, started, duration, size or results.NAME; with - in front the largest first.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1))
 @page_option

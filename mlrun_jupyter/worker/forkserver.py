@@ -142,9 +142,7 @@ class Server:
                     return
                 data += part
             request = json.loads(data)
-            if "ping" in request:
-                pid = os.getpid()
-            elif "kernel" in request:
+            if "kernel" in request:
                 pid = self._fork(lambda: _become_kernel(request, connection, descriptors))
                 self.kernels[pid] = connection
                 kept = True

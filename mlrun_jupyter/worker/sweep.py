@@ -11,18 +11,19 @@ import signal
 import sys
 import time
 import traceback
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import reports
 from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError, StoreError
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import elapsed, iso, now
 from mlrun_jupyter.model.order import BoundInput, Order
 from mlrun_jupyter.model.run import Progress, Run
-from mlrun_jupyter.notebooks import views
 from mlrun_jupyter.notebooks.journal import Journal
 from mlrun_jupyter.processes import lease_of
 from mlrun_jupyter.protocols.store import Store
@@ -386,16 +387,10 @@ class Driver:
 
     def publish(self, *, tell: bool = True) -> None:
         """Write the notebook and the report, and feed the tracker. The sweep is over; nobody waits for this."""
-        run = self.store.get_run(self.order.uid)
-        try:
-            views.write_views(self.folder, title=f"{run.name} — {run.state}", subtitle=f"`{run.uid}` · sweep of `{run.function}` · {run.state}\n\n{run.cause}")
-        except Exception:
-            traceback.print_exc()
         self.journal.close()
-        if run.terminal:
-            self.store.outbox_put("run", run.uid)
         if tell:
-            delivery.deliver(self.store, self.settings.home_path, self.settings)
+            reports.ensure(self.settings, self.store.get_run(self.order.uid))
+            delivery.deliver(self.store, self.settings.home_path, self.settings, prepare=partial(reports.ensure, self.settings))
 
 
 def _hinted(given: BoundInput) -> str:

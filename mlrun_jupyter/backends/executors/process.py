@@ -69,16 +69,7 @@ class ProcessExecutor:
 
         Worth it before many runs: each that is started cold takes the time that the server takes.
         """
-        settings = self._settings or load()
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            asked = warm.ask({"ping": True}, settings, os.environ)
-            if asked.answer:
-                return True
-            if asked.why_not != warm.STARTING:
-                return False
-            time.sleep(0.05)
-        return False
+        return warm.wait(self._settings or load(), os.environ, seconds)
 
     def alive(self, run: Run) -> bool | None:
         return holds(run.lease)
