@@ -181,5 +181,7 @@ def to_mlrun_dict(run: Run) -> dict[str, Any]:
             error=run.error,
             status_text=run.cause,
             commit=run.commit,
+            cached_from=run.cached_from,
+            resumed_from=run.resumed_from,
         ),
     }

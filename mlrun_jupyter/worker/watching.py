@@ -103,7 +103,7 @@ class _QuietImports:
 
         def exec_module(module: ModuleType) -> None:
             before = random.getstate()
-            numpy = sys.modules.get("numpy.random")
+            numpy: Any = sys.modules.get("numpy.random")
             # it may be the very module that is being imported
             state = numpy.get_state() if hasattr(numpy, "get_state") else None
             self._depth += 1
