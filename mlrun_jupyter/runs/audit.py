@@ -541,5 +541,8 @@ def describe(unseen: Collection[str]) -> list[str]:
     lines = []
     for entry in unseen:
         kind, _, what = entry.partition(": ")
-        lines.append(f"{verbs[kind]} {what}, which no input declares" if kind in (FILE, FOLDER, ARTIFACT) else f"{verbs.get(kind, kind)} {what}".strip())
+        if kind not in verbs:
+            lines.append(entry)
+            continue
+        lines.append(f"{verbs[kind]} {what}, which no input declares" if kind in (FILE, FOLDER, ARTIFACT) else f"{verbs[kind]} {what}")
     return lines
