@@ -208,5 +208,7 @@ def to_mlrun_dict(run: Run) -> dict[str, Any]:
             commit=run.commit,
             place=run.place,
             iterations=[list(row) for row in run.iterations],
+            cached_from=run.cached_from,
+            resumed_from=run.resumed_from,
         ),
     }

@@ -35,6 +35,9 @@ THROUGH = frozenset(
     {"pathlib", "io", "codecs", "shutil", "os", "glob", "fileinput", "tempfile", "gzip", "bz2", "lzma", "tarfile", "zipfile", "_pyio",
      "posixpath", "fnmatch", "_local", "_glob", "__init__", "csv", "json", "collections", "abc", "_collections_abc", "contextlib", "_compression"}
 )  # fmt: skip
+# Data, in whatever folder they lie, is not what a library reads on its own behalf
+DATA = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".orc", ".jsonl", ".npy", ".npz", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".xlsx",
+        ".db", ".sqlite", ".sqlite3", ".safetensors", ".pt", ".onnx")  # fmt: skip
 CODE = (".py", ".pyc", ".so", ".pyd")
 # They read files, databases or networks by themselves, and there is no function of theirs that could be watched
 OPAQUE = frozenset(
@@ -126,8 +129,9 @@ class Recorder:
         if any(_within(place, folder) for folder in ALWAYS):
             self._known.add(place)
             return
-        system = any(_within(place, folder) for folder in (*SYSTEM, *_settings_of_libraries()))
+        settings = any(_within(place, folder) for folder in _settings_of_libraries())
         there = os.path.exists(place) or "*" in place
+        system = settings or (any(_within(place, folder) for folder in SYSTEM) and not place.lower().endswith(DATA))
         if (system or not there) and not direct and not self.by_user():
             return
         self._known.add(place)
@@ -309,7 +313,7 @@ class Recorder:
 
     def forked(self, args: tuple[Any, ...]) -> None:
         command = args[0] if args else ()
-        self.note(PROGRAM, " ".join(os.fsdecode(word) for word in command)[:200])
+        self.started(("", list(command)))
 
     def loaded(self, args: tuple[Any, ...]) -> None:
         if args[0] is not None and self.by_user():
@@ -477,7 +481,7 @@ def watch_variables(environ: Any = None) -> None:
 def _libraries() -> tuple[str, ...]:
     paths = [*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts"))]
     paths += [entry for entry in sys.path if entry.endswith("-packages")]
-    paths += [os.path.join(prefix, part) for prefix in {sys.prefix, sys.base_prefix} for part in ("lib", "lib64", "bin", "share", "pyvenv.cfg")]
+    paths += [os.path.join(prefix, part) for prefix in {sys.prefix, sys.base_prefix} - {"/usr", "/usr/local"} for part in ("lib", "lib64", "bin", "share", "pyvenv.cfg")]
     here = Path(__file__).parents[1]
     paths += [str(here), str(here.parent / "kernel_magics" / "mlrun_jupyter_magics")]
     forms = {form for path in paths if path for form in (os.path.abspath(path), os.path.realpath(path))}
@@ -492,8 +496,8 @@ def _settings_of_libraries() -> list[str]:
     """Folders in which libraries keep their caches and settings."""
     if not _homes:
         home = Path.home()
-        wanted = [home / ".cache", home / ".config" / "matplotlib", home / ".ipython", home / ".jupyter", home / ".local" / "share" / "jupyter", home / ".netrc"]
-        wanted += [Path(found) for name in ("MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME") if (found := os.environ.get(name))]
+        wanted = [home / ".cache" / "matplotlib", home / ".cache" / "fontconfig", home / ".cache" / "mesa_shader_cache", home / ".config" / "matplotlib", home / ".ipython", home / ".jupyter", home / ".local" / "share" / "jupyter", home / ".netrc"]
+        wanted += [Path(found) for name in ("MPLCONFIGDIR", "IPYTHONDIR") if (found := os.environ.get(name))]
         _homes.extend(os.path.abspath(folder) for folder in wanted)
     return _homes
 
@@ -537,5 +541,8 @@ def describe(unseen: Collection[str]) -> list[str]:
     lines = []
     for entry in unseen:
         kind, _, what = entry.partition(": ")
-        lines.append(f"{verbs[kind]} {what}, which no input declares" if kind in (FILE, FOLDER, ARTIFACT) else f"{verbs.get(kind, kind)} {what}".strip())
+        if kind not in verbs:
+            lines.append(entry)
+            continue
+        lines.append(f"{verbs[kind]} {what}, which no input declares" if kind in (FILE, FOLDER, ARTIFACT) else f"{verbs[kind]} {what}")
     return lines

@@ -74,7 +74,7 @@ class Evidence:
                 undigested={given.name: given.uri for given in self.order.inputs},
             )  # fmt: skip
         if self.order.resume:
-            made = msgspec.structs.replace(made, unseen=(*made.unseen, "resumed: another run executed its first cells"))
+            made = msgspec.structs.replace(made, unseen=(*made.unseen, "another run executed its first cells"))
         key = record.key_of(
             self.order.function.work_hash, self.order.parameters, digests, {given.name: given.type for given in self.order.inputs}, self.order.env
         )

@@ -69,6 +69,8 @@ SEEN = {
     "exec of a file": ("exec(open('script.py').read())", "file: script.py"),
     "pkgutil.get_data": ("import pkgutil; pkgutil.get_data('loose', 'data.csv')", "file: data.csv"),
     "a system file by the code itself": ("open('/etc/hostname').read()", "file: /etc/hostname"),
+    "data in a cache folder by a library": ("import pandas as pd, pathlib; pd.read_csv(pathlib.Path.home() / '.cache' / 'some' / 'data.csv')", "file: home/.cache/some/data.csv"),
+    "a cache of a library": ("import pathlib; open(pathlib.Path.home() / '.cache' / 'some' / 'words').read()", "file: home/.cache/some/words"),
     "a file that is not there": ("import os\ntry:\n    open('not-yet.csv')\nexcept FileNotFoundError:\n    pass", "file: not-yet.csv"),
     "makedirs of a folder that is there": ("import os; os.makedirs('folder', exist_ok=True); open('folder/one.txt').read()", "file: folder/one.txt"),
     "socket": ("import socket; socket.create_connection(('127.0.0.1', PORT)).recv(3)", "network: 127.0.0.1:PORT"),
@@ -129,7 +131,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict
         codes = {name: code for name, (code, _) in SEEN.items()} | NOT_COUNTED | OUT_OF_SIGHT | MORE
         cases = folder / "cases.json"
         cases.write_text(json.dumps({name: code.replace("PORT", port) for name, code in codes.items()}))
-        environ = {**os.environ, "SOME": "value", "MPLCONFIGDIR": str(folder.parent / "mpl")}
+        environ = {**os.environ, "SOME": "value", "MPLCONFIGDIR": str(folder.parent / "mpl"), "HOME": str(folder / "home")}
         done = subprocess.run(
             [sys.executable, str(Path(__file__).with_name("reading.py")), str(folder), str(cases)],
             capture_output=True, text=True, check=False, env=environ,
@@ -151,6 +153,9 @@ def prepare(folder: Path) -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
     frame.to_csv(folder / "data.csv", index=False)
     frame.to_csv(folder / "data.csv.gz", index=False)
+    (folder / "home" / ".cache" / "some").mkdir(parents=True)
+    frame.to_csv(folder / "home" / ".cache" / "some" / "data.csv", index=False)
+    (folder / "home" / ".cache" / "some" / "words").write_text("a")
     frame.to_csv(folder / "declared.csv", index=False)
     frame.to_parquet(folder / "data.parquet")
     frame.to_feather(folder / "data.feather")
