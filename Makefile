@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak lab lint bench clean
+.PHONY: demo test soak lab lab-build lab-test lint bench clean
 
 define install
 	@if command -v uv >/dev/null 2>&1; then \
@@ -33,6 +33,17 @@ soak: $(VENV)/.installed-dev  ## the tests that take minutes
 
 lab: $(VENV)/.installed-demo  ## JupyterLab with the examples
 	@$(BIN)/jupyter lab --notebook-dir examples
+
+node_modules/.yarn-state.yml: package.json yarn.lock
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm install --immutable
+
+lab-build: $(VENV)/.installed-dev node_modules/.yarn-state.yml  ## the lab extension, from TypeScript; needs Node 20.19 or later
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm build:prod
+	@rm -f $(VENV)/.installed-*  # the next install takes it along
+
+lab-test: $(VENV)/.installed-dev node_modules/.yarn-state.yml  ## types and unit tests of the lab extension
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm lint
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm test
 
 lint: $(VENV)/.installed-dev  ## style, types, and the arrows between the layers
 	@$(BIN)/ruff check .

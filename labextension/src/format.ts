@@ -1,0 +1,61 @@
+/** Figures and times as people read them. */
+
+/** Seconds as `0.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`. */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {
+    return '';
+  }
+  if (seconds < 10) {
+    return `${Math.max(0, seconds).toFixed(1)} s`;
+  }
+  const whole = Math.round(seconds);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  if (whole < 3600) {
+    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  }
+  const minutes = Math.round(whole / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function bytes(size: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let at = 0;
+  while (size >= 1000 && at < units.length - 1) {
+    size /= 1000;
+    at++;
+  }
+  return `${at && size < 100 ? size.toFixed(1) : Math.round(size)} ${units[at]}`;
+}
+
+/** A value on one line; floats with four digits. */
+export function value(of: unknown): string {
+  if (typeof of === 'number') {
+    return Number.isInteger(of) ? String(of) : String(Number(of.toPrecision(4)));
+  }
+  return typeof of === 'string' ? of : JSON.stringify(of) ?? '';
+}
+
+/** How long ago an ISO time was, for narrow places. */
+export function ago(iso: string, now = Date.now()): string {
+  const then = Date.parse(iso);
+  if (Number.isNaN(then)) {
+    return '';
+  }
+  const seconds = Math.max(0, (now - then) / 1000);
+  const steps: [number, string][] = [[86400, 'd'], [3600, 'h'], [60, 'min']];
+  for (const [size, unit] of steps) {
+    if (seconds >= size) {
+      return `${Math.floor(seconds / size)} ${unit}`;
+    }
+  }
+  return 'now';
+}
+
+const ESCAPES = new RegExp('\\u001b\\[[0-9;]*[A-Za-z]', 'g');
+
+/** Text without terminal colours; of a line drawn over itself only what was last. */
+export function plain(text: string): string {
+  return text.replace(ESCAPES, '').replace(/\r\n/g, '\n').replace(/[^\n]*\r(?=[^\n])/g, '');
+}

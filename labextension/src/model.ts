@@ -1,0 +1,307 @@
+/** What the panel and the views show: lists kept up to date by one stream of events. No DOM here. */
+import { IDisposable } from '@lumino/disposable';
+import { ISignal, Signal } from '@lumino/signaling';
+import { ApiError, IClient, Query } from './api/client';
+import { ArtifactSummary, Entry, Event, FunctionSummary, Page, Project, RunSummary, Status, TERMINAL } from './api/types';
+
+const PAGE = 200;
+
+export type Phase = 'loading' | 'ready' | 'error';
+
+/** A listing that is read page by page as the user scrolls. */
+export class Listing<T> {
+  items: T[] = [];
+  phase: Phase = 'loading';
+  error: ApiError | null = null;
+  private _next = '';
+  private _busy = false;
+  private _turn = 0;
+
+  constructor(
+    private readonly _read: (query: Query) => Promise<Page<T>>,
+    private readonly _key: (item: T) => string,
+    private readonly _changed: () => void
+  ) {}
+
+  get more(): boolean {
+    return this._next !== '';
+  }
+
+  /** Reads the first page again; what is shown stays until the answer is there. */
+  async refresh(): Promise<void> {
+    const turn = ++this._turn;
+    this._busy = true;
+    try {
+      const page = await this._read({ limit: PAGE });
+      if (turn !== this._turn) {
+        return;
+      }
+      this.items = page.items;
+      this._next = page.next_page_token;
+      this.phase = 'ready';
+      this.error = null;
+    } catch (error) {
+      if (turn !== this._turn) {
+        return;
+      }
+      this.phase = 'error';
+      this.error = asApiError(error);
+    }
+    this._busy = false;
+    this._changed();
+  }
+
+  async readMore(): Promise<void> {
+    if (this._busy || !this._next) {
+      return;
+    }
+    const turn = this._turn;
+    this._busy = true;
+    try {
+      const page = await this._read({ limit: PAGE, page_token: this._next });
+      if (turn === this._turn) {
+        const known = new Set(this.items.map(this._key));
+        this.items = [...this.items, ...page.items.filter(item => !known.has(this._key(item)))];
+        this._next = page.next_page_token;
+      }
+    } catch (error) {
+      this.error = asApiError(error);
+    } finally {
+      if (turn === this._turn) {
+        this._busy = false;
+        this._changed();
+      }
+    }
+  }
+
+  /** Puts an item that is new on top, or in the place of the one with its key. */
+  put(item: T): void {
+    const key = this._key(item);
+    const at = this.items.findIndex(each => this._key(each) === key);
+    this.items = at < 0 ? [item, ...this.items] : this.items.map((each, index) => (index === at ? item : each));
+  }
+
+  remove(key: string): void {
+    this.items = this.items.filter(each => this._key(each) !== key);
+  }
+
+  clear(): void {
+    this._turn++;
+    this.items = [];
+    this._next = '';
+    this.phase = 'loading';
+    this.error = null;
+  }
+}
+
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(-1, 'Something went wrong.', String(error), 'Try again.');
+}
+
+export class Model implements IDisposable {
+  project = '';
+  projects: Project[] = [];
+  online: boolean | null = null;
+  startError: ApiError | null = null;
+  readonly runs: Listing<RunSummary>;
+  readonly functions: Listing<FunctionSummary>;
+  readonly artifacts: Listing<ArtifactSummary>;
+  readonly models: Listing<ArtifactSummary>;
+  private _changed = new Signal<this, void>(this);
+  private _ended = new Signal<this, RunSummary>(this);
+  private _journal = new Signal<this, { uid: string; entries: Entry[] }>(this);
+  private _run = new Signal<this, RunSummary>(this);
+  private _watched = new Map<string, number>();
+  private _stop = new AbortController();
+  private _lastId = '';
+  private _disposed = false;
+  private _streaming = false;
+  private _retry = 0;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly client: IClient,
+    private readonly _waits: readonly number[] = [1000, 2000, 5000, 10000, 30000]
+  ) {
+    const changed = () => this._changed.emit();
+    const at = (what: string, more: Query = {}) => <T>(query: Query) =>
+      client.get<Page<T>>(`projects/${encodeURIComponent(this.project)}/${what}`, { ...more, ...query });
+    this.runs = new Listing<RunSummary>(at('runs'), run => `${run.uid}#${run.iteration}`, changed);
+    this.functions = new Listing<FunctionSummary>(at('functions', { latest: true }), each => each.name, changed);
+    this.artifacts = new Listing<ArtifactSummary>(at('artifacts'), each => each.uri, changed);
+    this.models = new Listing<ArtifactSummary>(at('artifacts', { kind: 'model' }), each => each.uri, changed);
+  }
+
+  /** Anything in the lists changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** A run that was seen going on has ended. */
+  get runEnded(): ISignal<this, RunSummary> {
+    return this._ended;
+  }
+
+  /** A run has another state, progress or result. */
+  get runChanged(): ISignal<this, RunSummary> {
+    return this._run;
+  }
+
+  get journal(): ISignal<this, { uid: string; entries: Entry[] }> {
+    return this._journal;
+  }
+
+  get running(): number {
+    return this.runs.items.filter(run => !TERMINAL.has(run.state) && !run.iteration).length;
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  /** Asks the server for its projects, then reads the lists and follows them. May be called again after a failure. */
+  async start(preferred = ''): Promise<void> {
+    clearTimeout(this._timer);
+    try {
+      const status = await this.client.get<Status>('status');
+      this.projects = (await this.client.get<Page<Project>>('projects')).items;
+      const names = this.projects.map(each => each.name);
+      const wanted = [this.project, preferred, status.current_project].find(name => names.includes(name));
+      this.startError = null;
+      this.online = true;
+      this._retry = 0;
+      await this.open(wanted ?? names[0] ?? status.current_project ?? '');
+    } catch (error) {
+      this.online = false;
+      this.startError = asApiError(error);
+      this._changed.emit();
+      this._again(() => void this.start(preferred));
+    }
+  }
+
+  /** Shows another project. */
+  async open(project: string): Promise<void> {
+    if (project !== this.project) {
+      this.project = project;
+      this._lastId = '';
+      for (const each of [this.runs, this.functions, this.artifacts, this.models]) {
+        each.clear();
+      }
+    }
+    this._changed.emit();
+    if (!project) {
+      return;
+    }
+    this._restartStream();
+    await this.refresh();
+  }
+
+  async refresh(): Promise<void> {
+    await Promise.all([this.runs, this.functions, this.artifacts, this.models].map(each => each.refresh()));
+  }
+
+  /** Asks for the journal of a run on the stream, until what is returned is disposed. */
+  watch(uid: string): IDisposable {
+    this._watched.set(uid, (this._watched.get(uid) ?? 0) + 1);
+    this._restartStream();
+    let done = false;
+    return {
+      get isDisposed() {
+        return done;
+      },
+      dispose: () => {
+        if (done) {
+          return;
+        }
+        done = true;
+        const left = (this._watched.get(uid) ?? 1) - 1;
+        if (left > 0) {
+          this._watched.set(uid, left);
+        } else {
+          this._watched.delete(uid);
+          this._restartStream();
+        }
+      }
+    };
+  }
+
+  dispose(): void {
+    this._disposed = true;
+    clearTimeout(this._timer);
+    this._stop.abort();
+    Signal.clearData(this);
+  }
+
+  private _restartStream(): void {
+    if (this._disposed || !this.project) {
+      return;
+    }
+    this._stop.abort();
+    this._stop = new AbortController();
+    void this._follow(this._stop.signal);
+  }
+
+  private async _follow(stop: AbortSignal): Promise<void> {
+    const runs = [...this._watched.keys()].join(',');
+    try {
+      await this.client.events({ project: this.project, runs: runs || undefined }, this._lastId, event => !stop.aborted && this._take(event), stop);
+    } catch (error) {
+      if (!stop.aborted) {
+        this.online = false;
+        this._changed.emit();
+      }
+    }
+    if (!stop.aborted && !this._disposed) {
+      this._streaming = false;
+      this._again(() => this._restartStream());
+    }
+  }
+
+  private _again(call: () => void): void {
+    if (!this._disposed) {
+      clearTimeout(this._timer);
+      const wait = this._waits[Math.min(this._retry++, this._waits.length - 1)];
+      this._timer = setTimeout(call, wait);
+    }
+  }
+
+  private _take(event: Event): void {
+    this._lastId = event.id || this._lastId;
+    if (!this._streaming) {
+      this._streaming = true;
+      this._retry = 0;
+      if (this.online === false) {
+        this.online = true;
+        void this.refresh();
+      }
+    }
+    if (event.event === 'run') {
+      this._takeRun(event.data);
+    } else if (event.event === 'run-deleted') {
+      this.runs.remove(`${event.data.uid}#0`);
+    } else if (event.event === 'function') {
+      this.functions.put(event.data);
+    } else if (event.event === 'artifact') {
+      this.artifacts.put(event.data);
+      if (event.data.kind === 'model') {
+        this.models.put(event.data);
+      }
+    } else if (event.event === 'journal') {
+      this._journal.emit(event.data);
+      return;
+    } else if (event.event === 'reset') {
+      void this.refresh();
+      return;
+    }
+    this._changed.emit();
+  }
+
+  private _takeRun(run: RunSummary): void {
+    const before = this.runs.items.find(each => each.uid === run.uid && each.iteration === run.iteration);
+    this.runs.put(run);
+    this._run.emit(run);
+    if (before && !TERMINAL.has(before.state) && TERMINAL.has(run.state)) {
+      this._ended.emit(run);
+    }
+  }
+}

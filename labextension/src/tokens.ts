@@ -1,0 +1,29 @@
+/** What other extensions may use: the registry of the panel's sections. */
+import { Token } from '@lumino/coreutils';
+import { ISignal } from '@lumino/signaling';
+import type { ReactNode } from 'react';
+import type { Model } from './model';
+
+/** One section of the side panel. */
+export interface ISection {
+  readonly id: string;
+  readonly title: string;
+  /** Sections are shown by rank, lowest first. */
+  readonly rank: number;
+  render(model: Model): ReactNode;
+}
+
+export interface ISections {
+  readonly changed: ISignal<ISections, void>;
+  list(): readonly ISection[];
+  /**
+   * Adds a section.
+   * @throws Error when the id is taken.
+   */
+  add(section: ISection): void;
+}
+
+export const ISections = new Token<ISections>(
+  'mlrun-jupyter:ISections',
+  'The sections of the MLRun side panel; add one to show a list of your own.'
+);

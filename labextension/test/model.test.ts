@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { IClient, Query } from '../src/api/client';
+import { Event, RunSummary } from '../src/api/types';
+import { Model } from '../src/model';
+
+const run = (uid: string, more: Partial<RunSummary> = {}): RunSummary => ({
+  uid, project: 'p', name: 'train', state: 'running', function: '', iteration: 0, parent: '', created: '', started: '', ended: '', duration: null,
+  progress: {}, parameters: {}, results: {}, labels: {}, owner: '', executor: 'process', cause: '', cached_from: '', ...more
+});
+
+/** A server in memory: it answers listings and hands events to whoever follows. */
+class Server implements IClient {
+  runs: RunSummary[] = [];
+  down = false;
+  streams: { query: Query; lastId: string; seen: (event: Event) => void; end: () => void }[] = [];
+
+  async get<T>(path: string): Promise<T> {
+    if (this.down) {
+      throw new Error('down');
+    }
+    const answers: Record<string, unknown> = {
+      status: { version: '0', current_project: 'p' },
+      projects: { items: [{ name: 'p' }, { name: 'q' }], next_page_token: '' },
+      'projects/p/runs': { items: this.runs, next_page_token: '' }
+    };
+    return (answers[path] ?? { items: [], next_page_token: '' }) as T;
+  }
+
+  send<T>(): Promise<T> {
+    throw new Error('not asked for');
+  }
+
+  events(query: Query, lastId: string, seen: (event: Event) => void, stop: AbortSignal): Promise<void> {
+    return new Promise(end => {
+      this.streams.push({ query, lastId, seen, end });
+      stop.addEventListener('abort', () => end());
+    });
+  }
+
+  say(event: string, data: unknown, id: string) {
+    this.streams[this.streams.length - 1].seen({ event, data, id });
+  }
+}
+
+const soon = (ms = 20) => new Promise(done => setTimeout(done, ms));
+let server: Server;
+let model: Model;
+
+beforeEach(() => {
+  server = new Server();
+  model = new Model(server, [5]);
+});
+afterEach(() => model.dispose());
+
+test('a run that starts appears on top, without a listing being read again', async () => {
+  server.runs = [run('one', { state: 'completed' })];
+  await model.start();
+  server.say('run', run('two'), '1');
+  expect(model.runs.items.map(each => each.uid)).toEqual(['two', 'one']);
+  expect(model.running).toBe(1);
+});
+
+test('the end of a run is told once', async () => {
+  server.runs = [run('one')];
+  await model.start();
+  const told: string[] = [];
+  model.runEnded.connect((_, each) => void told.push(each.uid));
+  server.say('run', run('one', { state: 'completed' }), '1');
+  server.say('run', run('one', { state: 'completed' }), '2');
+  expect(told).toEqual(['one']);
+});
+
+test('a stream that ends is taken up where it stopped', async () => {
+  await model.start();
+  server.say('run', run('one'), '7');
+  server.streams[0].end();
+  await soon();
+  expect(server.streams.length).toBe(2);
+  expect(server.streams[1].lastId).toBe('7');
+});
+
+test('a server that is not there is asked again until it is', async () => {
+  server.down = true;
+  await model.start();
+  expect(model.online).toBe(false);
+  expect(model.startError?.what).toBeTruthy();
+  server.down = false;
+  await soon(40);
+  expect(model.online).toBe(true);
+  expect(model.project).toBe('p');
+});
+
+test('a reset reads the lists again', async () => {
+  await model.start();
+  server.runs = [run('new')];
+  server.say('reset', {}, '3');
+  await soon();
+  expect(model.runs.items.map(each => each.uid)).toEqual(['new']);
+});
+
+test('the journal of a run is asked for while someone watches it', async () => {
+  await model.start();
+  const one = model.watch('u');
+  const two = model.watch('u');
+  expect(server.streams[server.streams.length - 1].query.runs).toBe('u');
+  one.dispose();
+  one.dispose();
+  expect(server.streams[server.streams.length - 1].query.runs).toBe('u');
+  two.dispose();
+  expect(server.streams[server.streams.length - 1].query.runs).toBeUndefined();
+});
+
+test('another project begins with empty lists', async () => {
+  server.runs = [run('one')];
+  await model.start();
+  await model.open('q');
+  expect(model.runs.items).toEqual([]);
+  expect(model.runs.phase).toBe('ready');
+});
