@@ -27,7 +27,16 @@ from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
-from mlrun_jupyter_magics.parsing import cell_parser, function_fields, head, pairs, run_parser, split, sweep_of, typed
+from mlrun_jupyter_magics.parsing import (
+    cell_parser,
+    function_fields,
+    head,
+    pairs,
+    run_parser,
+    split,
+    sweep_of,
+    typed,
+)
 from mlrun_jupyter_magics.stream import Stream
 
 USAGE = """%mlrun project NAME                  choose (or create) the project

@@ -60,7 +60,9 @@ def analyse(core: Core, asked: CellToAnalyse) -> Analysis:
         except (MLRunNotFoundError, MLRunError):
             latest = ""
     if function is None:
-        return Analysis(line, (), (), (), captured, tuple(problems), "", "", None if problems else False, latest)
+        declared = _declared(line, body)
+        parts = signature(declared)
+        return Analysis(line, parts["parameters"], parts["inputs"], parts["returns"], captured, tuple(problems), "", "", None if problems else False, latest)
     parts = signature(function)
     known = not captured and all(not one.type or not one.type[:1].isupper() for one in function.parameters)
     closure = "\n\n".join(cell.source for cell in function.code.cells if cell.role == "closure")
@@ -68,6 +70,23 @@ def analyse(core: Core, asked: CellToAnalyse) -> Analysis:
         line, parts["parameters"], parts["inputs"], parts["returns"], captured, (), closure, function.hash,
         (function.hash == latest) if known else None, latest,
     )  # fmt: skip
+
+
+def _declared(line: str, body: str) -> Any:
+    """What the line says, where the cell cannot become a function; as much of it as can be read."""
+    from mlrun_jupyter.errors import MLRunError
+    from mlrun_jupyter.model.function import Function, declare_input, declare_outputs
+    from mlrun_jupyter.model.parameters import declare
+    from mlrun_jupyter.notebooks.lines import cell_parser, head
+
+    try:
+        options = cell_parser().parse_args(head(LINE.sub("", line, count=1), body, lambda part: part)[0])
+        return Function(
+            name=options.name, parameters=tuple(map(declare, options.param)), inputs=tuple(map(declare_input, options.input)),
+            returns=declare_outputs(options.returns),
+        )  # fmt: skip
+    except MLRunError:
+        return Function(name="")
 
 
 def _name(line: str) -> str:

@@ -129,8 +129,8 @@ def delete(core: Core, uid: str) -> Deleted:
     found = core.session.store.get_run(uid)
     if not found.terminal:
         raise MLRunPreconditionFailedError(f"run {found.uid[:12]} cannot be deleted", why=f"it is {found.state}", next_step="abort it first")
-    report = tidy.delete_runs(core.session, found.project, [found])
-    return Deleted(tuple(report.runs))
+    report = tidy.delete_runs(core.session, found.project, [found], artifacts=False, dry_run=False)
+    return Deleted(tuple(gone.uid for gone in report.runs))
 
 
 def journal(core: Core, asked: JournalQuery, uid: str) -> Journal:

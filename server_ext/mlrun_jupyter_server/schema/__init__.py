@@ -14,8 +14,8 @@ from mlrun_jupyter_server.schema.artifacts import (
 from mlrun_jupyter_server.schema.cells import Analysis, AnalysisProblem, CellToAnalyse
 from mlrun_jupyter_server.schema.common import (
     Completion,
-    Completions,
     CompletionQuery,
+    Completions,
     Deleted,
     Empty,
     Error,
