@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 from mlrun_jupyter_server.routes import ROUTES
 
@@ -20,11 +19,14 @@ def _address(path: str, part: str = "x") -> str:
 
 
 @pytest.fixture
-def send(jp_serverapp: Any, jp_base_url: str, jp_http_port: int) -> Any:
+def send(jp_serverapp: Any, jp_base_url: str, http_server_client: Any) -> Any:
+    """A client that adds nothing by itself."""
+
     async def sent(path: str, method: str, body: bytes = b"{}", headers: dict[str, str] | None = None) -> Any:
-        url = f"http://127.0.0.1:{jp_http_port}{jp_base_url}mlrun/v1/{path}"
-        request = HTTPRequest(url, method=method, headers=headers or {}, body=body if method == "POST" else None, follow_redirects=False)
-        return await AsyncHTTPClient().fetch(request, raise_error=False)
+        return await http_server_client.fetch(
+            f"{jp_base_url}mlrun/v1/{path}", method=method, headers=headers or {}, body=body if method == "POST" else None,
+            follow_redirects=False, raise_error=False, request_timeout=60,
+        )  # fmt: skip
 
     return sent
 
