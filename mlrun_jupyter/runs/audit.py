@@ -260,6 +260,8 @@ class Recorder:
             frame = frame.f_back
         if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
             return
+        if str(frame.f_globals.get("__name__") or "").partition(".")[0] in _PLUGIN_FINDERS:
+            return
         self.path(args[0] if args[0] is not None else ".", kind=FOLDER)
 
     def made(self, args: tuple[Any, ...]) -> None:
@@ -365,6 +367,8 @@ _OURS = frozenset(
     {"mlrun_jupyter", "mlrun_jupyter_magics", "IPython", "ipykernel", "jupyter_client", "jupyter_core", "nbclient", "nbformat", "papermill",
      "matplotlib_inline", "traitlets", "sqlalchemy"}
 )  # fmt: skip
+# they list the folders of the module path for what is installed, as the standard library's own does
+_PLUGIN_FINDERS = frozenset({"importlib_metadata", "importlib_resources", "pkg_resources", "stevedore"})
 _active: list[Recorder] = []
 _inside = threading.local()
 _hooked: list[int] = []

@@ -130,7 +130,10 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
         apply(store, run.uid, events)
     except MLRunError as error:
         cause += f"; what it had logged could not be stored: {error.what}"
-    state, size = states.LOST, folders.size(folder)
+    # a worker that was stopped before it listened ended as it was asked to
+    state, size = states.ABORTED if store.heartbeat(run.uid) else states.LOST, folders.size(folder)
+    if state == states.ABORTED:
+        cause = f"{run.annotations.get(ABORT_REASON, 'aborted')}; {cause}"
     # before the sweep itself, so that whoever waits for it finds all of it ended
     settled = _end_iterations(store, settings, run, f"its sweep was lost: {cause}")
 
