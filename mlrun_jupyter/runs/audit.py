@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -482,8 +483,14 @@ def watch_variables(environ: Any = None) -> None:
     (environ or os.environ).__class__ = Variables
 
 
+@cache
+def _installation() -> tuple[str, ...]:
+    """Where this interpreter and what is installed for it lie; takes milliseconds to find out, and stays."""
+    return tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts"))
+
+
 def _libraries() -> tuple[str, ...]:
-    paths = [*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts"))]
+    paths = [*_installation()]
     paths += [entry for entry in sys.path if entry.endswith("-packages")]
     paths += [os.path.join(prefix, part) for prefix in {sys.prefix, sys.base_prefix} - {"/usr", "/usr/local"} for part in ("lib", "lib64", "bin", "share", "pyvenv.cfg")]
     here = Path(__file__).parents[1]

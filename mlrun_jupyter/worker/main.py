@@ -448,7 +448,7 @@ class Worker:
     def planned(self, notebook: Any) -> None:
         import nbformat
 
-        planned = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+        planned = nbformat.from_dict(notebook)
         # absolute paths would tell the user's name to whoever gets the notebook
         planned.metadata.pop("papermill", None)
         for cell in planned.cells:
