@@ -29,6 +29,7 @@ _VOLATILE = frozenset(
 )  # fmt: skip
 # tells a worker that was started in the ordinary way why it was not forked
 WHY_COLD = "MLRUN_JUPYTER_WHY_COLD"
+OFF, STARTING = "switched off by the setting `warm`", "the fork server is starting"
 _OURS = ("MLRUN_JUPYTER_", "JPY_", "JUPYTER_SERVER_", "PYTEST_XDIST_")
 
 
@@ -112,7 +113,7 @@ def ask(
     :returns: ``answer["pid"]``; or ``why_not``, and then the process has to be started in the ordinary way.
     """
     if not settings.warm:
-        return Asked({}, why_not="switched off by the setting `warm`")
+        return Asked({}, why_not=OFF)
     if sys.platform != "linux":
         return Asked({}, why_not=f"forking is not safe on {sys.platform}")
     preload = [name for name in settings.preload.split(",") if name]
@@ -125,7 +126,7 @@ def ask(
     except (FileNotFoundError, ConnectionRefusedError):
         # it takes a while to import everything; who asks now does not wait for that
         _start(place, settings, environ, watched)
-        return Asked({}, why_not="the fork server is starting")
+        return Asked({}, why_not=STARTING)
     except (OSError, ValueError, KeyError) as error:
         return Asked({}, why_not=f"the fork server did not answer: {error}")
 

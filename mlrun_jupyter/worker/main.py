@@ -158,12 +158,16 @@ class Worker:
 
     def _begin(self) -> bool:
         again = False
+        why_cold = self.start.removeprefix("cold").strip(" ()")
+        # what is no surprise is only recorded
+        notes = (f"started cold: {why_cold}",) if self.start != "warm" and why_cold not in ("", warm.OFF, warm.STARTING) else ()
 
         def change(run: Run) -> Run:
             nonlocal again
             again = begun_before(run)
             return msgspec.structs.replace(
                 run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1, results={}, error="",
+                notes=(*run.notes, *notes),
                 environment={**environment(), "start": self.start},
             )
 
