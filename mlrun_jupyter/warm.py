@@ -169,7 +169,9 @@ def _talk(place: Path, request: Mapping[str, Any], *, keep: bool, timeout: float
         # standard output and error go along: a kernel writes to those of who started it
         data = json.dumps(request).encode() + b"\n"
         sent = socket.send_fds(channel, [data], [1, 2])
-        channel.sendall(data[sent:])
+        if sent < len(data):
+            # sending nothing would fail when the server has answered and hung up already
+            channel.sendall(data[sent:])
         said = b""
         while not said.endswith(b"\n"):
             part = channel.recv(65536)

@@ -76,8 +76,13 @@ def carry_out(path: str, *, start: str = "cold", tell: bool = True, shell: Once 
             worker.run()
         finally:
             # in a `finally`, since the report and the tracker must not depend on how the run ended
-            worker.publish(tell=tell and not order.mirrored)
+            if not getattr(worker, "taken", False):
+                worker.publish(tell=tell and not order.mirrored)
         return 0 if store.get_run(order.uid).state == states.COMPLETED else 1
+
+
+class _TakenError(Exception):
+    """Another process carries out the order."""
 
 
 class Worker:
@@ -105,6 +110,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._started = time.monotonic()
         self.start = "cold"
+        self.taken = False
         self.spare: Once | None = None
         self._dying: list[int] = []
         self._guardian = self._read_guardian()
@@ -155,6 +161,8 @@ class Worker:
 
         def change(run: Run) -> Run:
             nonlocal again
+            if run.state == states.RUNNING and run.lease.pid != os.getpid() and holds(run.lease):
+                raise _TakenError
             again = run.state == states.RUNNING
             return msgspec.structs.replace(
                 run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1, results={}, error="",
@@ -163,6 +171,11 @@ class Worker:
 
         try:
             self.store.update_run(self.order.uid, change)
+        except _TakenError:
+            # who asked the fork server gave up too early, and started another worker: one of the two is enough
+            print(f"run {self.order.uid} is carried out by another process", file=sys.stderr, flush=True)  # noqa: T201
+            self.taken = True
+            return False
         except MLRunPreconditionFailedError:
             # it was aborted before it began
             self.journal.write("end", state="aborted", cause="aborted before it began")
