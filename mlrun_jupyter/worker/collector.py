@@ -82,6 +82,7 @@ class Collector:
             try:
                 if mirror.step():
                     self._mirrors.pop(run.uid, None)
+                    reports.ensure(self.settings, self.store.get_run(run.uid))
                     delivery.deliver(self.store, self.settings.home_path, self.settings, prepare=partial(reports.ensure, self.settings))
             except MLRunError as error:
                 print(f"{run.uid[:12]}: {error}", flush=True)  # noqa: T201
