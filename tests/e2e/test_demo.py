@@ -30,7 +30,7 @@ def test_the_demo_runs_and_says_where_to_look(tmp_path: Path) -> None:
 def test_the_second_example_sweeps_on_dask_compares_replays_and_resumes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mlrun_jupyter", "demo", "--scale", "--folder", str(tmp_path / "demo"), "--rows", "4000"],
-        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "MLRUN_JUPYTER_DASK_IDLE": "1"},
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "MLRUN_JUPYTER_DASK_IDLE": "30"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     executed = json.loads((tmp_path / "demo" / "02-scale.ipynb").read_text(encoding="utf-8"))
