@@ -25,8 +25,13 @@ from mlrun_jupyter.settings import Settings
 # These change from shell to shell and from notebook to notebook, and no module reads them when it is imported
 _VOLATILE = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "PYTEST_CURRENT_TEST", "SSH_AUTH_SOCK", "WINDOWID", "MPLBACKEND",
-     "PYDEVD_USE_FRAME_EVAL", "CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GIT_PAGER", "PAGER", "CELL_MAGIC", "PYDEVD_DISABLE_FILE_VALIDATION"}
+     "_MLFLOW_TELEMETRY_SESSION_ID", "PYDEVD_USE_FRAME_EVAL", "CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GIT_PAGER", "PAGER", "CELL_MAGIC", "PYDEVD_DISABLE_FILE_VALIDATION"}
 )  # fmt: skip
+# Libraries put these into the environment when they are imported (scikit-learn, polars, MLflow): with these values they say no
+# more than that the notebook has imported them. With others they are somebody's wish
+_BY_IMPORTS = frozenset(
+    {("KMP_INIT_AT_FORK", "FALSE"), ("KMP_DUPLICATE_LIB_OK", "True"), ("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:1000")}
+)
 # tells a worker that was started in the ordinary way why it was not forked
 WHY_COLD = "MLRUN_JUPYTER_WHY_COLD"
 OFF, STARTING = "switched off by the setting `warm`", "the fork server is starting"
@@ -35,7 +40,11 @@ _OURS = ("MLRUN_JUPYTER_", "JPY_", "JUPYTER_SERVER_", "PYTEST_XDIST_")
 
 def lasting(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that make an environment what it is."""
-    return {name: value for name, value in environ.items() if name not in _VOLATILE and not name.startswith(_OURS)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _VOLATILE and not name.startswith(_OURS) and (name, value) not in _BY_IMPORTS
+    }
 
 
 def address(preload: Iterable[str], environ: Mapping[str, str]) -> Path:

@@ -259,7 +259,7 @@ class Recorder:
             if frame.f_code.co_filename.startswith((_IMPORTLIB, _PKGUTIL)):
                 return
             frame = frame.f_back
-        if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame is None or frame.f_code.co_filename.startswith(("<frozen importlib", *_METADATA)):
             return
         if str(frame.f_globals.get("__name__") or "").partition(".")[0] in _PLUGIN_FINDERS:
             return
@@ -376,6 +376,8 @@ _hooked: list[int] = []
 _HERE = (__file__, str(Path(__file__).with_name("readers.py")))
 _STDLIB = sysconfig.get_path("stdlib")
 _IMPORTLIB, _PKGUTIL = os.path.join(_STDLIB, "importlib"), os.path.join(_STDLIB, "pkgutil.py")
+# the backport of importlib.metadata, with which libraries look for their plugins
+_METADATA = tuple(os.path.join(sysconfig.get_paths()[name], "importlib_metadata") for name in ("purelib", "platlib"))
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
