@@ -255,7 +255,8 @@ def _state(value: Any) -> Any:
     if found is not None:
         return found
     found = getattr(value, "__dict__", None)
-    if found:
+    if found is not None:
+        # empty as well: an object that could hold something and holds nothing
         return dict(found)
     try:
         reduced = value.__reduce_ex__(2)

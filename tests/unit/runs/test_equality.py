@@ -108,6 +108,6 @@ def test_a_fitted_boosting_model_equals_itself_fitted_again() -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     x = np.random.default_rng(1).normal(size=(200, 3))
-    fitted = [HistGradientBoostingClassifier(max_iter=3, learning_rate=rate).fit(x, x[:, 0] > 0) for rate in (0.1, 0.1, 0.2)]
+    fitted = [HistGradientBoostingClassifier(max_iter=3, learning_rate=rate, random_state=0).fit(x, x[:, 0] > 0) for rate in (0.1, 0.1, 0.2)]
     assert compare(fitted[0], fitted[1]).status == EQUAL
     assert compare(fitted[0], fitted[2]).status == DIFFERENT
