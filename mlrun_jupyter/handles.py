@@ -216,9 +216,9 @@ class RunObject:
 
     def notebook(self) -> Any:
         """The executed notebook (``nbformat``), as far as it came; of a cached run, that of the run whose outputs it has."""
-        return views.executed_notebook(self._executed().folder)
+        return views.executed_notebook(self.executed().folder)
 
-    def _executed(self) -> RunObject:
+    def executed(self) -> RunObject:
         """The run that was executed: this one, or the one whose outputs it has."""
         if not self._run.cached_from:
             return self
@@ -229,7 +229,7 @@ class RunObject:
 
     def report(self) -> Path:
         """The HTML report; written now when nobody did yet, and anew while the run goes on."""
-        if (executed := self._executed()) is not self:
+        if (executed := self.executed()) is not self:
             return executed.report()
         path = self.folder / views.REPORT
         run = self.refresh()

@@ -173,7 +173,7 @@ class Project:
         if uid:
             return RunList([RunObject(self._session, self._session.store.get_run(uid))])
         rows = self._session.store.list_runs(
-            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=_moment(since), until=_moment(until),
+            self.name, name=name, labels=_labels(labels), state=state or (), function=function, since=moment(since), until=moment(until),
             parent=None if parent is None or iter else str(getattr(parent, "uid", parent)), sort=sort, page_token=page_token, limit=last or limit,
         )  # fmt: skip
         return RunList([RunObject(self._session, run) for run in rows], rows.next_page_token)
@@ -265,7 +265,7 @@ class Project:
         """A page of the versions of artifacts, newest first; conditions and pages as :meth:`list_runs`."""
         rows = self._session.store.list_artifacts(
             self.name, name=name, tag=tag, labels=_labels(labels), kind=kind or category, tree=tree,
-            since=_moment(since), until=_moment(until), page_token=page_token, limit=limit,
+            since=moment(since), until=moment(until), page_token=page_token, limit=limit,
         )  # fmt: skip
         return ArtifactList(self._session, rows, rows.next_page_token)
 
@@ -619,7 +619,7 @@ def resolve_input(home: Path, project: str, uri: str) -> Any:
     return Session(load({"home": str(home)})).locate(str(parse_artifact(uri)), project)
 
 
-def _moment(value: Any) -> str:
+def moment(value: Any) -> str:
     """A time as the store has it; nothing for nothing."""
     if not value:
         return ""

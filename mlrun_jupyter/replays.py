@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,13 @@ def replay(session: Session, run: Run, *, tolerance: float = 1e-9, anyway: bool 
     :param anyway: although an input's content, or a module beside the function, has changed.
     :raises MLRunPreconditionFailedError: when one has, or when the run goes on still.
     """
+    run, again, warnings = begin(session, run, anyway=anyway)
+    again = supervise.wait(session.store, session.settings, again.uid)
+    return judge(session, run, again, tolerance=tolerance, warnings=warnings)
+
+
+def begin(session: Session, run: Run, *, anyway: bool = False) -> tuple[Run, Run, list[str]]:
+    """Start a run again, as :func:`replay`: the run that was executed, the new one, and what around it is not as it was then."""
     run = executed(session, run)
     if not run.terminal:
         raise MLRunPreconditionFailedError(f"run {run.name} {run.uid[:12]} is {run.state}", next_step="wait for its end")
@@ -66,12 +74,30 @@ def replay(session: Session, run: Run, *, tolerance: float = 1e-9, anyway: bool 
         labels={LABEL: run.uid}, executor=run.executor, timeout=run.timeout, retries=run.retries,
         env={name: value for name, value in order.env.items() if function.env.get(name) != value}, seed=run.record.seeds.get("start"),
     )  # fmt: skip
-    again = supervise.wait(session.store, session.settings, again.uid)
+    return run, again, warnings
+
+
+def judge(session: Session, run: Run, again: Run, *, tolerance: float = 1e-9, warnings: Sequence[str] = ()) -> Replay:
+    """Compare what came of a run with what came of it when it was run again."""
     notebooks = [views.executed_notebook(session.home / one.folder) for one in (run, again)]
     return Replay(
         run, again, outputs=compare_outputs(session, run, again, tolerance), warnings=warnings, tolerance=tolerance,
         cell=first_different_cell(notebooks[0], notebooks[1], tolerance=tolerance),
     )  # fmt: skip
+
+
+def report(session: Session, again: Run, *, tolerance: float = 1e-9) -> Replay:
+    """What came of a replay, by its new run.
+
+    :raises MLRunPreconditionFailedError: when that is no replay, or goes on still.
+    """
+    short = f"run {again.name} {again.uid[:12]}"
+    if not again.labels.get(LABEL):
+        raise MLRunPreconditionFailedError(f"{short} is no replay of another", next_step=f"replay it: runs replay {again.uid[:12]}")
+    if not again.terminal:
+        raise MLRunPreconditionFailedError(f"{short} is {again.state}", next_step="wait for its end")
+    run = session.store.get_run(again.labels[LABEL])
+    return judge(session, run, again, tolerance=tolerance, warnings=not_as_then(session, run, order_of(session, run)))
 
 
 def bind(session: Session, order: Order) -> dict[str, BoundInput]:

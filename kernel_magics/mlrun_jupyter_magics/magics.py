@@ -18,9 +18,8 @@ from mlrun_jupyter.errors import (
     RunFailedError,
 )
 from mlrun_jupyter.handles import FunctionObject, RunObject
-from mlrun_jupyter.model.function import CACHE, Origin
+from mlrun_jupyter.model.function import Origin
 from mlrun_jupyter.model.names import check_tag
-from mlrun_jupyter.model.resources import parse_resources
 from mlrun_jupyter.notebooks.define import define_cell
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
 from mlrun_jupyter.runs import supervise
@@ -28,7 +27,16 @@ from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
 from mlrun_jupyter_magics.history import History
-from mlrun_jupyter_magics.parsing import cell_parser, head, pairs, run_parser, split, sweep_of, typed
+from mlrun_jupyter_magics.parsing import (
+    cell_parser,
+    function_fields,
+    head,
+    pairs,
+    run_parser,
+    split,
+    sweep_of,
+    typed,
+)
 from mlrun_jupyter_magics.stream import Stream
 
 USAGE = """%mlrun project NAME                  choose (or create) the project
@@ -103,21 +111,12 @@ class MlrunMagics(Magics):
         produced = {
             name: uri for name, (uri, value) in self._produced.items() if self.shell.user_ns.get(name, self) is value
         }
-        fields = {
-            key: value
-            for key, value in {
-                "description": options.description, "timeout": options.timeout, "retries": options.retries,
-                "kind": options.kind, "resources": parse_resources(options.resources),
-                "labels": {CACHE: "true"} if options.cache else {},
-            }.items()
-            if value
-        }  # fmt: skip
         record, wired = define_cell(
             options.name, body, project=project.name, cells=self.history.cells(),
             put_blob=lambda data: blobs.put(session.home, data), folder=folder, parameters=options.param, docs=docs,
             inputs=options.input, returns=options.returns, captured=self._capture(options.capture, project),
             produced=produced, values=self.shell.user_ns, cell=self.history.current,
-            origin=Origin(notebook=self._notebook(), cell=self.history.current, commit=git_commit(folder)), **fields,
+            origin=Origin(notebook=self._notebook(), cell=self.history.current, commit=git_commit(folder)), **function_fields(options),
         )  # fmt: skip
         before = session.store.put_function(record, [tag for tag in ("latest", options.tag) if tag])
         self._say_moved(record, before.get("latest", ""))

@@ -9,7 +9,8 @@ from mlrun_jupyter.cli import projects as _projects
 from mlrun_jupyter.cli import reproduce as _reproduce
 from mlrun_jupyter.cli import run as _run
 from mlrun_jupyter.cli import runs as _runs
+from mlrun_jupyter.cli import server as _server
 from mlrun_jupyter.cli import upkeep as _upkeep
 from mlrun_jupyter.cli.common import cli
 
-__all__ = ["_artifacts", "_functions", "_projects", "_run", "_runs", "_reproduce", "_upkeep", "cli"]
+__all__ = ["_artifacts", "_functions", "_projects", "_reproduce", "_run", "_runs", "_server", "_upkeep", "cli"]

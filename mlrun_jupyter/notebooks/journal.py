@@ -169,6 +169,23 @@ class Reader:
         self.path = folder / FILE
         self._at = 0
 
+    def skip(self) -> None:
+        """Pass over what is there: the next call of :meth:`read` begins behind it."""
+        try:
+            with self.path.open("rb") as file:
+                at = file.seek(0, os.SEEK_END)
+                # back to the end of the last whole line
+                while at > 0:
+                    start = max(0, at - 65536)
+                    file.seek(start)
+                    found = file.read(at - start).rfind(b"\n")
+                    if found >= 0:
+                        self._at = start + found + 1
+                        return
+                    at = start
+        except FileNotFoundError:
+            return
+
     def read(self) -> Iterator[Entry]:
         """The entries that were added since the last call; none when there is no journal yet."""
         try:
@@ -185,6 +202,34 @@ class Reader:
                         yield {"n": -1, "t": 0.0, "cell": -1, "type": "note", "text": "an unreadable line of the journal was left out"}
         except FileNotFoundError:
             return
+
+
+def read_part(folder: Path, after: int = -1, limit: int = 1000, size: int = 4_000_000) -> tuple[list[Entry], bool]:
+    """The entries behind the one with the number ``after``, and whether these are the last there are now.
+
+    :param limit: entries at most.
+    :param size: bytes after which no further entry is taken; one is given in any case.
+    """
+    found: list[Entry] = []
+    taken = 0
+    try:
+        with (folder / FILE).open("rb") as file:
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    break
+                # an entry's number is that of its line
+                if number <= after:
+                    continue
+                if len(found) >= limit or taken >= size:
+                    return found, False
+                taken += len(line)
+                try:
+                    found.append(json.loads(line))
+                except ValueError:
+                    found.append({"n": number, "t": 0.0, "cell": -1, "type": "note", "text": "an unreadable line of the journal was left out"})
+    except FileNotFoundError:
+        pass
+    return found, True
 
 
 def read_all(folder: Path) -> list[Entry]:

@@ -10,7 +10,9 @@ added or deleted meanwhile neither repeats a row nor leaves one out. A token is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
 
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.function import Function
@@ -180,6 +182,37 @@ class Outbox(Protocol):
         ...
 
     def outbox_size(self) -> int: ...
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What is new since the last look. Whoever looks may be told of a thing twice, and must not mind.
+
+    :ivar deleted: uids of runs.
+    :ivar complete: whether that is all; else, read the listings again.
+    """
+
+    runs: tuple[Run, ...] = ()
+    functions: tuple[tuple[Function, tuple[str, ...]], ...] = ()
+    artifacts: tuple[tuple[Artifact, tuple[str, ...]], ...] = ()
+    deleted: tuple[str, ...] = ()
+    complete: bool = True
+
+
+class Watch(Protocol):
+    """One look-out on a store, for one thread."""
+
+    def poll(self) -> Changes | None:
+        """What changed since the last call, by whomever; ``None`` when nothing did, which costs next to nothing."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A store that tells what changed in it."""
+
+    def watch(self) -> Watch: ...
 
 
 class Store(ProjectStore, FunctionStore, RunStore, ArtifactIndex, Outbox, Protocol):

@@ -22,6 +22,7 @@ def run_row(run: Run) -> Row:
         "uid": run.uid, "project": run.project, "name": run.name, "state": run.state, "function": run.function, "parent": run.parent,
         "created": run.created, "doc": encode(run), "cache_key": run.cache_key, "function_name": run.function.partition("@")[0],
         "started": run.started, "duration": _duration(run), "size": run.size,
+        "updated": run.updated or run.created,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
-REVISION = "0002"
+REVISION = "0003"
 # labels' values may be of any length; an index holds so much of them
 MARK = 200
 
@@ -62,6 +62,9 @@ runs = Table(
     Column("duration", Float),
     # bytes of its folder when it ended
     Column("size", BigInteger, nullable=False, server_default="0"),
+    # of the document; empty in rows of before revision 0003
+    Column("updated", String(40), nullable=False, server_default=""),
+    Index("runs_by_updated", "updated", "uid"),
     Index("runs_by_project", "project", "parent", "uid"),
     Index("runs_by_state", "state", "uid"),
     Index("runs_by_project_state", "project", "state", "uid"),

@@ -64,6 +64,12 @@ class SqlRunStore:
     def compact(self) -> None:
         self.db.compact()
 
+    def watch(self) -> Any:
+        """A look-out on what changes; see :class:`mlrun_jupyter.protocols.store.Watch`."""
+        from mlrun_jupyter.backends.runs.changes import SqlWatch
+
+        return SqlWatch(self)
+
     def _put(self, connection: sa.Connection, table: sa.Table, row: dict[str, Any], *, keep: bool = False) -> None:
         """Insert the row, or change the one with its key (``keep``: leave that as it is)."""
         from sqlalchemy.dialects import postgresql, sqlite

@@ -1,0 +1,267 @@
+"""The stream of events: one thread looks at the store and at the journals that are wanted, for all clients."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from mlrun_jupyter_server.base import Handler
+from mlrun_jupyter_server.schema import EventQuery
+
+if TYPE_CHECKING:
+    from mlrun_jupyter_server.core import Core
+
+LOOK = 0.25
+"""Seconds between two looks while there are clients."""
+COMMENT = 15.0
+KEPT = 2000
+"""Events that a client which comes back may have missed."""
+WAITING = 2000
+"""Events that may wait for one client; one that reads slower is told to begin anew."""
+RECONCILE = 5.0
+CHUNK = 1_000_000
+MOST_RUNS = 50
+
+
+class Event(msgspec.Struct, frozen=True):
+    number: int
+    kind: str
+    project: str
+    uid: str
+    text: bytes
+
+
+class Client:
+    """One connection's events; ``uids`` are the runs whose journals it reads."""
+
+    def __init__(self, project: str, uids: frozenset[str]) -> None:
+        self.project, self.uids = project, uids
+        self.queue: asyncio.Queue[Event | None] = asyncio.Queue(WAITING)
+
+    def wants(self, event: Event) -> bool:
+        if event.kind == "journal":
+            return event.uid in self.uids
+        return not (self.project and event.project) or event.project == self.project
+
+
+class Hub:
+    """Hands the events to the clients. Its thread runs while there are any.
+
+    Numbers of events begin with the time at which the server started, so they grow beyond a restart as well, and a number of an
+    earlier server is known as such.
+    """
+
+    def __init__(self, core: Core, loop: asyncio.AbstractEventLoop) -> None:
+        self._core, self._loop = core, loop
+        self._first = self._number = int(time.time() * 1000) * 1000
+        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._clients: set[Client] = set()
+        self._readers: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+
+    # -- in the loop ----------------------------------------------------------------------------------------------
+
+    async def join(self, client: Client, last: str) -> list[Event]:
+        """Take a client in; returns what it missed since the event ``last``."""
+        uids = client.uids
+        readers = await self._core.call(self._open, uids)
+        with self._lock:
+            for uid, reader in readers.items():
+                self._readers.setdefault(uid, reader)
+        started = self._thread is None
+        if started:
+            self._thread = threading.Thread(target=self._run, name="mlrun-watch", daemon=True)
+            self._thread.start()
+        # what changes from now on is seen
+        await self._core.call(self._ready.wait, 30.0)
+        self._clients.add(client)
+        self._wake.set()
+        if not last:
+            return []
+        number = int(last) if last.isdecimal() and len(last) < 20 else -1
+        oldest = self._kept[0].number if self._kept else self._number + 1
+        # the hub slept while nobody listened: what happened then is not among what is kept
+        if started or number < self._first or number > self._number or number + 1 < oldest:
+            return [self._made("reset", b"{}")]
+        return [event for event in self._kept if event.number > number and client.wants(event)]
+
+    def _open(self, uids: frozenset[str]) -> dict[str, Any]:
+        from mlrun_jupyter.handles import RunObject
+        from mlrun_jupyter.notebooks.journal import Reader
+
+        found = {}
+        for uid in sorted(uids - set(self._readers))[:MOST_RUNS]:
+            run = RunObject(self._core.session, self._core.session.store.get_run(uid))
+            found[uid] = Reader(run.executed().folder)
+            found[uid].skip()
+        return found
+
+    def leave(self, client: Client) -> None:
+        self._clients.discard(client)
+        wanted = {uid for one in self._clients for uid in one.uids}
+        with self._lock:
+            for uid in set(self._readers) - wanted:
+                del self._readers[uid]
+
+    def publish(self, kind: str, data: Any, *, project: str = "", uid: str = "") -> None:
+        """Give an event to whoever wants it; from any thread."""
+        text = msgspec.json.encode(data, enc_hook=str)
+        if not self._closed:
+            try:
+                self._loop.call_soon_threadsafe(self._give, kind, text, project or str(getattr(data, "project", "")), uid)
+            except RuntimeError:
+                # the loop has ended, and the server with it
+                self._closed = True
+
+    def _made(self, kind: str, text: bytes, project: str = "", uid: str = "") -> Event:
+        self._number += 1
+        return Event(self._number, kind, project, uid, text)
+
+    def _give(self, kind: str, text: bytes, project: str, uid: str) -> None:
+        event = self._made(kind, text, project, uid)
+        self._kept.append(event)
+        for client in self._clients:
+            if not client.wants(event):
+                continue
+            if client.queue.full():
+                while not client.queue.empty():
+                    client.queue.get_nowait()
+                client.queue.put_nowait(Event(event.number, "reset", "", "", b"{}"))
+            else:
+                client.queue.put_nowait(event)
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+        for client in self._clients:
+            while client.queue.full():
+                client.queue.get_nowait()
+            client.queue.put_nowait(None)
+
+    # -- in the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        watch: Any = None
+        reconciled = 0.0
+        while not self._closed:
+            if not self._clients and self._ready.is_set():
+                if watch is not None:
+                    watch.close()
+                    watch = None
+                self._ready.clear()
+                self._thread = None
+                return
+            try:
+                if watch is None:
+                    watch = self._core.session.store.watch()  # type: ignore[attr-defined]
+                    if self._ready.is_set():
+                        self.publish("reset", {})
+                self._tell(watch)
+                if time.monotonic() - reconciled > RECONCILE:
+                    reconciled = time.monotonic()
+                    self._reconcile()
+            except Exception:
+                # the store may be back the next time; what was missed meanwhile is read anew
+                if self._core.log is not None:
+                    self._core.log.exception("the store cannot be watched")
+                if watch is not None:
+                    watch.close()
+                watch = None
+                time.sleep(2.0)
+            self._ready.set()
+            self._wake.wait(0.0 if self._clients else 10.0)
+            self._wake.clear()
+            time.sleep(LOOK)
+        if watch is not None:
+            watch.close()
+
+    def _reconcile(self) -> None:
+        from mlrun_jupyter.runs import supervise
+
+        supervise.reconcile(self._core.session.store, self._core.session.settings, patient=False)
+
+    def _tell(self, watch: Any) -> None:
+        from mlrun_jupyter_server.rest.shapes import artifact_summary, function_summary, run_summary
+
+        # the state first: when a run is told as ended, its last lines were told before
+        changes = watch.poll()
+        with self._lock:
+            readers = list(self._readers.items())
+        for uid, reader in readers:
+            entries: list[Any] = []
+            for entry in reader.read():
+                entries.append(entry)
+                if len(entries) >= 500:
+                    self.publish("journal", {"uid": uid, "entries": entries}, uid=uid)
+                    entries = []
+            if entries:
+                self.publish("journal", {"uid": uid, "entries": entries}, uid=uid)
+        if changes is None:
+            return
+        for function in changes.functions:
+            self.publish("function", function_summary(*function))
+        for artifact in changes.artifacts:
+            self.publish("artifact", artifact_summary(*artifact))
+        for run in changes.runs:
+            self.publish("run", run_summary(run))
+        for uid in changes.deleted:
+            self.publish("run-deleted", {"uid": uid})
+        if not changes.complete:
+            self.publish("reset", {})
+
+
+class Events(Handler):
+    """Server-Sent Events."""
+
+    _track_activity = False
+
+    @web.authenticated
+    async def get(self, *path: str) -> None:
+        await self.permit("read")
+        asked = self.read_query(EventQuery)
+        client = Client(asked.project, frozenset(uid for uid in asked.runs.split(",") if uid))
+        hub = self.core.hub
+        missed = await hub.join(client, self.request.headers.get("Last-Event-ID", ""))
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("Cache-Control", "no-cache, no-transform")
+        # proxies are not to collect what is meant to flow
+        self.set_header("X-Accel-Buffering", "no")
+        try:
+            await self._write(f"retry: 1000\nevent: hello\ndata: {{\"server_time\": {time.time():.3f}}}\n\n")
+            for event in missed:
+                await self._send(event)
+            while True:
+                try:
+                    found = await asyncio.wait_for(client.queue.get(), COMMENT)
+                except TimeoutError:
+                    await self._write(": still here\n\n")
+                    continue
+                if found is None:
+                    return
+                await self._send(found)
+        except StreamClosedError:
+            return
+        finally:
+            hub.leave(client)
+
+    async def _send(self, event: Event) -> None:
+        await self._write(b"id: %d\nevent: %s\ndata: %s\n\n" % (event.number, event.kind.encode(), event.text))
+
+    async def _write(self, text: str | bytes) -> None:
+        self.write(text)
+        await self.flush()
+
+    def finish(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("set_content_type", self._headers.get("Content-Type", "application/json"))
+        return super().finish(*args, **kwargs)

@@ -1,0 +1,1 @@
+"""What the routes do: plain functions, called in a thread."""

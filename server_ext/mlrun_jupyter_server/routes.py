@@ -1,0 +1,99 @@
+"""The table of routes. Handlers and the OpenAPI document are made of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mlrun_jupyter_server import content, schema
+from mlrun_jupyter_server.base import Handler, Operation, Unknown
+from mlrun_jupyter_server.events import Events
+from mlrun_jupyter_server.rest import artifacts, cells, functions, projects, runs
+
+PREFIX = "mlrun/v1"
+OP = Operation
+
+
+@dataclass(frozen=True)
+class Route:
+    """:param path: below :data:`PREFIX`, with the parts that vary in braces."""
+
+    path: str
+    operations: dict[str, Operation]
+    handler: type[Handler] = Handler
+
+    @property
+    def pattern(self) -> str:
+        return f"/{PREFIX}/" + re.sub(r"{\w+}", "([^/]+)", self.path)
+
+
+def _openapi(core: Any) -> Any:
+    from mlrun_jupyter_server.openapi import document
+
+    return document()
+
+
+def _file(summary: str, work: Any, media: str, query: Any = None, *, slow: bool = False) -> dict[str, Operation]:
+    return {"GET": OP(summary, work, query=query, media=media, slow=slow)}
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("openapi.json", {"GET": OP("This document", _openapi, response=dict[str, Any])}),
+    Route("status", {"GET": OP("What is where", projects.status, response=schema.Status)}),
+    Route("projects", {
+        "GET": OP("All projects", projects.projects, response=schema.Projects),
+        "POST": OP("A new project", projects.new_project, body=schema.NewProject, response=schema.Project, status=201),
+    }),
+    Route("projects/{project}/functions", {"GET": OP("Functions", functions.functions, query=schema.FunctionQuery, response=schema.FunctionPage)}),
+    Route("projects/{project}/functions/{function}", {"GET": OP("A version", functions.function, response=schema.FunctionDetail)}),
+    Route("projects/{project}/functions/{function}/versions", {
+        "GET": OP("Versions of a function", functions.versions, query=schema.PageQuery, response=schema.FunctionPage),
+    }),
+    Route("projects/{project}/functions-diff", {"GET": OP("What differs between two versions", functions.diff, query=schema.DiffQuery, response=schema.Lines)}),
+    Route("projects/{project}/runs", {
+        "GET": OP("A page of runs", runs.runs, query=schema.RunQuery, response=schema.RunPage),
+        "POST": OP("Start a run", runs.submit, body=schema.NewRun, response=schema.RunDetail, status=201, action="execute", slow=True),
+    }),
+    Route("projects/{project}/artifacts", {"GET": OP("A page of artifacts", artifacts.artifacts, query=schema.ArtifactQuery, response=schema.ArtifactPage)}),
+    Route("runs/{uid}", {
+        "GET": OP("A run", runs.run, response=schema.RunDetail),
+        "DELETE": OP("Delete a run that is over", runs.delete, response=schema.Deleted, slow=True),
+    }),
+    Route("runs/{uid}/abort", {"POST": OP("End a run", runs.abort, body=schema.Empty, response=schema.RunDetail, action="execute", slow=True)}),
+    Route("runs/{uid}/rerun", {
+        "POST": OP("Run it again, changed as given", runs.rerun, body=schema.Rerun, response=schema.RunDetail, status=201, action="execute", slow=True),
+    }),
+    Route("runs/{uid}/replay", {
+        "POST": OP("Run it again exactly", runs.replay, body=schema.Empty, response=schema.Started, status=202, action="execute", slow=True),
+        "GET": OP("What came of a replay, by its uid", runs.replayed, response=dict[str, Any], slow=True),
+    }),
+    Route("runs/{uid}/replay/page", _file("The same as a page", content.replay_page, "text/html", slow=True), content.File),
+    Route("runs/{uid}/resume", {
+        "POST": OP("Go on where it failed", runs.resume, body=schema.Empty, response=schema.RunDetail, status=201, action="execute", slow=True),
+    }),
+    Route("runs/{uid}/journal", {"GET": OP("Entries of the journal", runs.journal, query=schema.JournalQuery, response=schema.Journal)}),
+    Route("runs/{uid}/logs", _file("What it printed", content.logs, "text/plain"), content.File),
+    Route("runs/{uid}/notebook", _file("The executed notebook, as far as it came", content.notebook, "application/json", slow=True), content.File),
+    Route("runs/{uid}/report", _file("The report", content.report, "text/html", slow=True), content.File),
+    Route("runs/{uid}/metrics", {"GET": OP("Metrics over steps", runs.metrics, query=schema.MetricsQuery, response=schema.Metrics)}),
+    Route("runs/{uid}/lineage", {"GET": OP("What it came of, and what came of it", runs.lineage, response="Graph")}),
+    Route("runs/{uid}/why", {"GET": OP("Why it was, or was not, given an earlier run's outputs", runs.why, response=dict[str, Any], slow=True)}),
+    Route("compare", {"GET": OP("What differs between runs", runs.compare, query=schema.CompareQuery, response=schema.Comparison)}),
+    Route("compare/page", _file("The same as a page", content.comparison, "text/html", schema.CompareQuery), content.File),
+    Route("artifact", {
+        "GET": OP("An artifact", artifacts.artifact, query=schema.UriQuery, response=schema.ArtifactDetail),
+        "DELETE": OP("Delete an artifact's record", artifacts.delete, query=schema.UriQuery, response=schema.Deleted),
+    }),
+    Route("artifact/content", _file("Its content", content.artifact, "application/octet-stream", schema.ContentQuery), content.File),
+    Route("artifact/tag", {"POST": OP("Move a tag to it", artifacts.tag, body=schema.ArtifactTag, response=schema.ArtifactDetail)}),
+    Route("cells/analyse", {"POST": OP("What a cell would become", cells.analyse, body=schema.CellToAnalyse, response=schema.Analysis, action="read")}),
+    Route("complete", {"GET": OP("Words for a prefix", projects.complete, query=schema.CompletionQuery, response=schema.Completions)}),
+    Route("events", {"GET": OP("Server-Sent Events", query=schema.EventQuery, media="text/event-stream")}, Events),
+)  # fmt: skip
+
+
+def handlers() -> list[tuple[str, type[Handler], dict[str, Any]]]:
+    """For tornado."""
+    found: list[tuple[str, type[Handler], dict[str, Any]]] = [(route.pattern, route.handler, {"operations": route.operations}) for route in ROUTES]
+    return [*found, (rf"/{PREFIX}/.*", Unknown, {})]

@@ -1,0 +1,57 @@
+"""A real Jupyter server with the extension, on a base URL, and a project with a function and a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPResponse
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+CODE = """
+import time
+def train(context, n: int = 3, wait: float = 0.0):
+    for i in range(n):
+        print("step", i, flush=True)
+        context.log_metric("loss", 1 / (i + 1), step=i) if hasattr(context, "log_metric") else None
+        time.sleep(wait)
+    context.log_artifact("page", body=b"<script>alert(1)</script>", format="html")
+    return n * 2
+"""
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def jp_server_config(jp_server_config: Any) -> Any:
+    return {"ServerApp": {"jpserver_extensions": {"mlrun_jupyter_server": True}}}
+
+
+@pytest.fixture
+def lab(project: Any, workdir: Path) -> Any:
+    """The project, with a function."""
+    (workdir / "steps.py").write_text(CODE, encoding="utf-8")
+    project.set_function("steps.py", "train", handler="train")
+    return project
+
+
+@pytest.fixture
+def ask(jp_fetch: Any) -> Ask:
+    """``await ask("runs", uid)``: the answer, decoded; with ``status=`` that of an error which is expected."""
+
+    async def asked(*path: str, status: int = 200, raw: bool = False, body: Any = None, **options: Any) -> Any:
+        if body is not None:
+            options.update(method="POST", body=json.dumps(body))
+        try:
+            found: HTTPResponse = await jp_fetch("mlrun", "v1", *path, **options)
+        except HTTPClientError as error:
+            assert error.response is not None
+            found = error.response
+        assert found.code == status, (found.code, found.body)
+        return found if raw else json.loads(found.body)
+
+    return asked
