@@ -27,7 +27,7 @@ def ensure(settings: Settings, run: Run) -> None:
     folder = settings.home_path / run.folder
     # the report costs more than a short run; those of iterations are written when somebody asks for one
     sign = views.EXECUTED if run.parent else views.REPORT
-    if not run.terminal or not run.folder or not folder.is_dir() or (folder / sign).is_file():
+    if not run.terminal or run.cached_from or not run.folder or not folder.is_dir() or (folder / sign).is_file():
         return
     try:
         if run.parent:

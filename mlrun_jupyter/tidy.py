@@ -169,10 +169,13 @@ def prune(session: Session, project: str, policy: Retention, *, dry_run: bool) -
 
 
 def delete_runs(session: Session, project: str, runs: Sequence[Run], *, artifacts: bool, dry_run: bool) -> PruneReport:
-    """Delete these runs; those that go on stay."""
+    """Delete these runs, sweeps with their iterations; those that go on stay."""
     going = [run for run in runs if run.terminal]
+    going += [child for run in going if run.is_sweep for child in _iterations(session, run) if child.terminal]
+    going = list({run.uid: run for run in going}.values())
     rows = [Pruned(run.uid, run.name, run.function_name, run.state, run.created, run.size, "asked for") for run in going]
-    kept = {"going on": len(runs) - len(going)} if len(going) < len(runs) else {}
+    open_ones = sum(not run.terminal for run in runs)
+    kept = {"going on": open_ones} if open_ones else {}
     if dry_run:
         return PruneReport(project, rows, dry_run=True, kept=kept)
     gone: set[str] = set()
@@ -189,6 +192,17 @@ def delete_runs(session: Session, project: str, runs: Sequence[Run], *, artifact
             if run.uid in gone and run.folder:
                 folders.remove(session.home / run.folder, failed)
     return PruneReport(project, [row for row in rows if row.uid in gone], dry_run=False, kept=kept, failed=failed)
+
+
+def _iterations(session: Session, sweep: Run) -> list[Run]:
+    found: list[Run] = []
+    token = ""
+    while True:
+        page = session.store.list_runs(sweep.project, parent=sweep.uid, limit=1000, page_token=token)
+        found += page
+        token = page.next_page_token
+        if not token:
+            return found
 
 
 def gc(session: Session, *, dry_run: bool = False, grace: float | None = None, policies: bool = True) -> SweepReport:

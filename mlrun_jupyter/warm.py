@@ -25,16 +25,26 @@ from mlrun_jupyter.settings import Settings
 # These change from shell to shell and from notebook to notebook, and no module reads them when it is imported
 _VOLATILE = frozenset(
     {"PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "PYTEST_CURRENT_TEST", "SSH_AUTH_SOCK", "WINDOWID", "MPLBACKEND",
-     "PYDEVD_USE_FRAME_EVAL", "CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GIT_PAGER", "PAGER", "CELL_MAGIC", "PYDEVD_DISABLE_FILE_VALIDATION"}
+     "_MLFLOW_TELEMETRY_SESSION_ID", "PYDEVD_USE_FRAME_EVAL", "CLICOLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GIT_PAGER", "PAGER", "CELL_MAGIC", "PYDEVD_DISABLE_FILE_VALIDATION"}
 )  # fmt: skip
+# Libraries put these into the environment when they are imported (scikit-learn, polars, MLflow): with these values they say no
+# more than that the notebook has imported them. With others they are somebody's wish
+_BY_IMPORTS = frozenset(
+    {("KMP_INIT_AT_FORK", "FALSE"), ("KMP_DUPLICATE_LIB_OK", "True"), ("_RJEM_MALLOC_CONF", "dirty_decay_ms:500,muzzy_decay_ms:1000")}
+)
 # tells a worker that was started in the ordinary way why it was not forked
 WHY_COLD = "MLRUN_JUPYTER_WHY_COLD"
+OFF, STARTING = "switched off by the setting `warm`", "the fork server is starting"
 _OURS = ("MLRUN_JUPYTER_", "JPY_", "JUPYTER_SERVER_", "PYTEST_XDIST_")
 
 
 def lasting(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that make an environment what it is."""
-    return {name: value for name, value in environ.items() if name not in _VOLATILE and not name.startswith(_OURS)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in _VOLATILE and not name.startswith(_OURS) and (name, value) not in _BY_IMPORTS
+    }
 
 
 def address(preload: Iterable[str], environ: Mapping[str, str]) -> Path:
@@ -112,7 +122,7 @@ def ask(
     :returns: ``answer["pid"]``; or ``why_not``, and then the process has to be started in the ordinary way.
     """
     if not settings.warm:
-        return Asked({}, why_not="switched off by the setting `warm`")
+        return Asked({}, why_not=OFF)
     if sys.platform != "linux":
         return Asked({}, why_not=f"forking is not safe on {sys.platform}")
     preload = [name for name in settings.preload.split(",") if name]
@@ -125,7 +135,7 @@ def ask(
     except (FileNotFoundError, ConnectionRefusedError):
         # it takes a while to import everything; who asks now does not wait for that
         _start(place, settings, environ, watched)
-        return Asked({}, why_not="the fork server is starting")
+        return Asked({}, why_not=STARTING)
     except (OSError, ValueError, KeyError) as error:
         return Asked({}, why_not=f"the fork server did not answer: {error}")
 
@@ -169,7 +179,9 @@ def _talk(place: Path, request: Mapping[str, Any], *, keep: bool, timeout: float
         # standard output and error go along: a kernel writes to those of who started it
         data = json.dumps(request).encode() + b"\n"
         sent = socket.send_fds(channel, [data], [1, 2])
-        channel.sendall(data[sent:])
+        if sent < len(data):
+            # sending nothing fails when the server has answered and hung up already
+            channel.sendall(data[sent:])
         said = b""
         while not said.endswith(b"\n"):
             part = channel.recv(65536)

@@ -335,8 +335,9 @@ class DataItem:
             import base64
 
             page = base64.b64encode(self.get()).decode()
-            # in a frame without rights, so that a page cannot act for the user
-            display(HTML(f'<iframe sandbox="allow-scripts" width="100%" height="500" src="data:text/html;base64,{page}"></iframe>'))
+            # in a frame without rights, so that a page cannot act for the user; the comment in front keeps IPython from
+            # advising another frame, which has these rights
+            display(HTML(f'<!-- --><iframe sandbox="allow-scripts" width="100%" height="500" style="border: 0" src="data:text/html;base64,{page}"></iframe>'))
         elif suffix == ".json":
             display(JSON(json.loads(self.get())))
         else:

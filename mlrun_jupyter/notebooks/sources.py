@@ -343,9 +343,12 @@ def _from_notebook(path: Path, label: str, handler: str, put_blob: PutBlob, igno
             texts.append(cell.source)
     kept = marked(texts, label)
     packages: set[str] = set()
+    inputs: dict[str, Input] = {}
     for number, text in enumerate(kept, 1):
         try:
-            packages |= _imported(parse(text)[0])
+            tree = parse(text)[0]
+            packages |= _imported(tree)
+            inputs.update(_inputs_asked_for(tree))
         except SyntaxError as error:
             raise CellSyntaxError(
                 f"{path.name}, code cell {number} does not parse: line {error.lineno}", why=str(error.msg), next_step="correct that cell"
@@ -353,9 +356,22 @@ def _from_notebook(path: Path, label: str, handler: str, put_blob: PutBlob, igno
     role = "closure" if handler else "body"
     function = Function(
         name=label, code=Code(cells=tuple(CodeCell(normal_source(text), role) for text in kept)), parameters=tuple(parameters),
-        files=_bundle(packages, path.parent, put_blob), packages=tuple(sorted(packages)), origin=Origin(notebook=path.name),
+        inputs=tuple(inputs.values()), files=_bundle(packages, path.parent, put_blob), packages=tuple(sorted(packages)), origin=Origin(notebook=path.name),
     )  # fmt: skip
     return with_handler(function, handler, {}) if handler else function
+
+
+def _inputs_asked_for(tree: ast.Module) -> dict[str, Input]:
+    """What the code reads by ``context.get_input("name")``, which says itself what is missing."""
+    found: dict[str, Input] = {}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_input"
+            and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+        ):  # fmt: skip
+            name = node.args[0].value
+            found[name] = Input(name=name)
+    return found
 
 
 def _parameters_of(source: str) -> list[Parameter]:

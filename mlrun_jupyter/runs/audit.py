@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +259,9 @@ class Recorder:
             if frame.f_code.co_filename.startswith((_IMPORTLIB, _PKGUTIL)):
                 return
             frame = frame.f_back
-        if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame is None or frame.f_code.co_filename.startswith(("<frozen importlib", *_METADATA)):
+            return
+        if str(frame.f_globals.get("__name__") or "").partition(".")[0] in _PLUGIN_FINDERS:
             return
         self.path(args[0] if args[0] is not None else ".", kind=FOLDER)
 
@@ -365,12 +368,16 @@ _OURS = frozenset(
     {"mlrun_jupyter", "mlrun_jupyter_magics", "IPython", "ipykernel", "jupyter_client", "jupyter_core", "nbclient", "nbformat", "papermill",
      "matplotlib_inline", "traitlets", "sqlalchemy"}
 )  # fmt: skip
+# they list the folders of the module path for what is installed, as the standard library's own does
+_PLUGIN_FINDERS = frozenset({"importlib_metadata", "importlib_resources", "pkg_resources", "stevedore"})
 _active: list[Recorder] = []
 _inside = threading.local()
 _hooked: list[int] = []
 _HERE = (__file__, str(Path(__file__).with_name("readers.py")))
 _STDLIB = sysconfig.get_path("stdlib")
 _IMPORTLIB, _PKGUTIL = os.path.join(_STDLIB, "importlib"), os.path.join(_STDLIB, "pkgutil.py")
+# the backport of importlib.metadata, with which libraries look for their plugins
+_METADATA = tuple(os.path.join(sysconfig.get_paths()[name], "importlib_metadata") for name in ("purelib", "platlib"))
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
@@ -478,8 +485,14 @@ def watch_variables(environ: Any = None) -> None:
     (environ or os.environ).__class__ = Variables
 
 
+@cache
+def _installation() -> tuple[str, ...]:
+    """Where this interpreter and what is installed for it lie; takes milliseconds to find out, and stays."""
+    return tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts"))
+
+
 def _libraries() -> tuple[str, ...]:
-    paths = [*(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts"))]
+    paths = [*_installation()]
     paths += [entry for entry in sys.path if entry.endswith("-packages")]
     paths += [os.path.join(prefix, part) for prefix in {sys.prefix, sys.base_prefix} - {"/usr", "/usr/local"} for part in ("lib", "lib64", "bin", "share", "pyvenv.cfg")]
     here = Path(__file__).parents[1]

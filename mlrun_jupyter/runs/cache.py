@@ -94,7 +94,7 @@ def choose(candidates: Sequence[Run], now: Now) -> tuple[Run | None, list[str]]:
     for run in candidates:
         found = obstacles(run, now)
         if not found:
-            return run, [f"same code, parameters and inputs as run {run.uid[:12]}; {len(run.record.packages)} packages are the same"]
+            return run, [f"same code, parameters and inputs as run {run.uid[:12]}; {_packages(len(run.record.packages))} the same"]
         said.extend(f"run {run.uid[:12]}: {text}" for text in found)
     return None, said[:10]
 
@@ -243,3 +243,7 @@ def home_variable(home: Path, project: str, env: Mapping[str, str], name: str, l
     if name.startswith("secret:"):
         return secret_digest(home, lookup(home, project, name.removeprefix("secret:")))
     return secret_digest(home, {**os.environ, **env}.get(name))
+
+
+def _packages(count: int) -> str:
+    return "1 package is" if count == 1 else f"{count} packages are"

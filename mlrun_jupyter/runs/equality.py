@@ -255,13 +255,19 @@ def _state(value: Any) -> Any:
     if found is not None:
         return found
     found = getattr(value, "__dict__", None)
-    if found:
+    if found is not None:
+        # empty as well: an object that could hold something and holds nothing
         return dict(found)
     try:
         reduced = value.__reduce_ex__(2)
     except Exception:
         return None
-    return list(reduced[1:3]) if isinstance(reduced, tuple) and len(reduced) > 2 and reduced[2] is not None else None
+    if not isinstance(reduced, tuple) or len(reduced) < 2:
+        return None
+    state = reduced[2] if len(reduced) > 2 else None
+    # random generators and scikit-learn's losses have no state beside what they are made from; a bare class says nothing
+    told = state is not None or reduced[0] is type(value) or any(part is not type(value) for part in reduced[1])
+    return [reduced[1], state] if told else None
 
 
 def _first(one: bytes, two: bytes) -> int:

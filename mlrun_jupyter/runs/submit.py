@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,140 +40,178 @@ from mlrun_jupyter.settings import Settings
 DRIVER = "process"
 
 
-def submit(
-    store: Store,
-    settings: Settings,
-    function: Function,
-    *,
-    bind_input: Any,
-    params: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, str] | None = None,
-    name: str = "",
-    labels: Mapping[str, str] | None = None,
-    workdir: Path | None = None,
-    artifact_path: str = "",
-    executor: str = "",
-    timeout: float | None = None,
-    retries: int | None = None,
-    env: Mapping[str, str] | None = None,
-    resources: str | Mapping[str, Any] | None = None,
-    priority: int = 0,
-    sweep: Sweep | None = None,
-    parent: str = "",
-    iteration: int = 0,
-    commit: str = "",
-    cache: bool = False,
-    seed: int | None = None,
-    resumed_from: str = "",
-    resume: str = "",
-    resume_cell: int = 0,
-    notes: tuple[str, ...] = (),
-) -> Run:
-    """Record a run and start its worker. Everything that can be refused is refused before anything is written.
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is asked to be, beyond its function. All have a default; texts that are empty mean "as usual".
 
+    :param params: parameters by name.
+    :param inputs: paths, URLs or URIs by name.
+    :param workdir: the kernel's working folder; ``None``: the present one.
     :param executor: else that of the function's kind (``dask``), else that of the settings.
+    :param timeout: seconds; of a sweep, of the whole, and the function's own is that of each iteration.
     :param resources: what the run needs, ``cpu=2,memory=4GB``; in place of the function's own.
     :param priority: of two waiting runs, the one of the higher number is first.
-    :param bind_input: ``(name, location, workdir) -> BoundInput``, which finds what an input names.
-    :param sweep: carry out these instead of one run of the function. ``timeout`` is then the sweep's as a whole, and the
-        function's own that of each iteration. The driver is a process of this machine, whatever ``executor`` says.
+    :param sweep: carry out these instead of one run. The driver is a process of this machine, whatever ``executor`` says.
     :param parent: the sweep's run that this one is an iteration of.
     :param iteration: which, from 1.
     :param commit: the commit of the working folder, where the caller knows it.
-    :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one. Else
-        this one's are meant to be given again, and what forbids that is said aloud.
+    :param cache: give the outputs of an earlier run of the same code, parameters, inputs and packages, if there is one. Else this
+        one's are meant to be given again, and what forbids that is said aloud.
     :param seed: random numbers begin with it; ``None``: with one of the worker's choice.
-    :param notes: what the reader should know of it from its start.
     :param resumed_from: the run that it goes on with, in whose folder (``resume``) the names are, at the body cell ``resume_cell``.
+    :param notes: what the reader should know of it from its start.
+    """
+
+    params: Mapping[str, Any] | None = None
+    inputs: Mapping[str, str] | None = None
+    name: str = ""
+    labels: Mapping[str, str] | None = None
+    workdir: Path | None = None
+    artifact_path: str = ""
+    executor: str = ""
+    timeout: float | None = None
+    retries: int | None = None
+    env: Mapping[str, str] | None = None
+    resources: str | Mapping[str, Any] | None = None
+    priority: int = 0
+    sweep: Sweep | None = None
+    parent: str = ""
+    iteration: int = 0
+    commit: str = ""
+    cache: bool = False
+    seed: int | None = None
+    resumed_from: str = ""
+    resume: str = ""
+    resume_cell: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def driven(self) -> bool:
+        """Whether a driver carries out iterations, instead of one run of the function."""
+        return self.sweep is not None and self.sweep.options.strategy != "custom"
+
+
+def submit(store: Store, settings: Settings, function: Function, *, bind_input: Any, **options: Any) -> Run:
+    """Record a run and start its worker. Everything that can be refused is refused before anything is written.
+
+    :param bind_input: ``(name, location, workdir) -> BoundInput``, which finds what an input names.
+    :param options: the fields of :class:`Asked`.
     :raises ParameterError: unknown, missing or ill-typed parameters.
     :raises InputNotFoundError: an input that is unknown, missing or not there.
     """
-    folder = (workdir or Path.cwd()).absolute()
-    driven = sweep is not None and sweep.options.strategy != "custom"
-    varied = first_points(sweep) if sweep is not None and driven else {}
+    asked = _checked(Asked(**options), function, settings)
+    folder = (asked.workdir or Path.cwd()).absolute()
+    bound, located = _arguments(function, asked, bind_input, folder)
+    # behind all that the store has, though another process made them by a clock that was ahead
+    run = _record(function, asked, new_uid(store.newest_run(function.project)), bound, located, folder)
+    if asked.cache and asked.sweep is None:
+        earlier, found, _ = reuse.find(store, settings.home_path, function, bound, located, asked.env or {}, folder)
+        run = msgspec.structs.replace(run, cache=found)
+        if earlier is not None:
+            return reuse.give(store, settings.home_path, run, earlier)
+    order = _order(function, asked, run, located, settings)
+    if asked.driven:
+        # what would refuse each iteration refuses the sweep
+        _suited(asked.sweep.executor, order, settings)  # type: ignore[union-attr]
+    checked = _suited(run.executor, order, settings)
+    if checked is not None:
+        order, run = checked.order, msgspec.structs.replace(run, place=checked.place, notes=(*run.notes, *checked.notes))
+    return _begin(store, settings, run, order, lambda given: bind_input(given.name, given.uri, folder))
+
+
+def _checked(asked: Asked, function: Function, settings: Settings) -> Asked:
+    """With the executor filled in, and what is wrong in itself refused."""
+    executor = asked.executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
+    EXECUTORS.load(executor)
+    if asked.driven:
+        sweep = msgspec.structs.replace(asked.sweep, executor=executor)  # type: ignore[type-var]
+        asked, executor = msgspec.structs.replace(asked, sweep=sweep), DRIVER
+    for key in asked.labels or {}:
+        check_key(key, "label")
+    if (asked.timeout is not None and asked.timeout <= 0) or (asked.retries is not None and asked.retries < 0):
+        raise MLRunInvalidArgumentError(
+            "a run's timeout must be more than 0 and its retries at least 0", why=f"got timeout={asked.timeout}, retries={asked.retries}"
+        )
+    name = check_label(asked.name or default_name(function), "run")
+    return msgspec.structs.replace(asked, executor=executor, name=name)
+
+
+def _arguments(function: Function, asked: Asked, bind_input: Any, folder: Path) -> tuple[dict[str, Any], tuple[BoundInput, ...]]:
+    """Parameters and inputs, checked; of a sweep without those that vary, which are said of each iteration."""
+    varied = first_points(asked.sweep) if asked.sweep is not None and asked.driven else {}
     bound = values.bind(
-        function.parameters, {**(params or {}), **varied}, function=function.name, open_ended=function.open_ended
+        function.parameters, {**(asked.params or {}), **varied}, function=function.name, open_ended=function.open_ended
     )
-    # what varies is said of each iteration
     bound = {name: value for name, value in bound.items() if name not in varied}
-    located = _inputs(function, inputs or {}, bind_input, folder)
+    located = _inputs(function, asked.inputs or {}, bind_input, folder)
     for one in located:
         # an argument that may be either: the input that was given wins over a mere default
-        if one.name in bound and one.name not in (params or {}):
+        if one.name in bound and one.name not in (asked.params or {}):
             del bound[one.name]
-    run_name = check_label(name or default_name(function), "run")
-    executor = executor or (function.kind if function.kind in EXECUTORS.names() else settings.executor)
-    starter = EXECUTORS.load(executor)(settings)
-    if sweep is not None and driven:
-        sweep, executor = msgspec.structs.replace(sweep, executor=executor), DRIVER
-        starter = EXECUTORS.load(executor)(settings)
-    needs = parse_resources(function.resources if resources in (None, "") else resources)
-    for key in labels or {}:
-        check_key(key, "label")
-    if (timeout is not None and timeout <= 0) or (retries is not None and retries < 0):
-        raise MLRunInvalidArgumentError(
-            "a run's timeout must be more than 0 and its retries at least 0", why=f"got timeout={timeout}, retries={retries}"
-        )
-    # behind all that the store has, though another process made them by a clock that was ahead
-    uid = new_uid(store.newest_run(function.project))
-    place = f"runs/{function.project}/{uid}"
-    path = artifact_path.replace("{{run.uid}}", uid).replace("{{project}}", function.project)
+    return bound, located
+
+
+def _record(function: Function, asked: Asked, uid: str, bound: dict[str, Any], located: tuple[BoundInput, ...], folder: Path) -> Run:
+    path = asked.artifact_path.replace("{{run.uid}}", uid).replace("{{project}}", function.project)
     if path and uid not in path:
         path = f"{path.rstrip('/')}/{uid}"
     if path and "://" not in path:
         path = str((folder / path).absolute())
-    run = Run(
-        uid=uid, project=function.project, name=run_name, function=function.uri, handler=function.code.handler,
+    sweep, moment = asked.sweep, iso(now())
+    return Run(
+        uid=uid, project=function.project, name=asked.name, function=function.uri, handler=function.code.handler,
         parameters=bound, inputs={given.name: given.uri for given in located}, returns=function.returns,
-        labels={"kind": function.kind, "owner": user(), "host": host(), **function.labels, **{k: str(v) for k, v in (labels or {}).items()}},
-        created=iso(now()), updated=iso(now()), executor=executor,
-        timeout=timeout if timeout is not None or driven else function.timeout,
-        retries=retries if retries is not None else function.retries, owner=user(), folder=place, workdir=str(folder),
-        artifact_path=path or f"artifacts/{function.project}/{uid}", commit=commit, parent=parent, iteration=iteration,
-        resumed_from=resumed_from, notes=notes, hyperparams=sweep.hyperparams if sweep else {},
-        hyper_param_options={**msgspec.to_builtins(sweep.options), "executor": sweep.executor or executor} if sweep else {},
+        labels={
+            "kind": function.kind, "owner": user(), "host": host(), **function.labels,
+            **{key: str(value) for key, value in (asked.labels or {}).items()},
+        },
+        created=moment, updated=moment, executor=asked.executor,
+        timeout=asked.timeout if asked.timeout is not None or asked.driven else function.timeout,
+        retries=asked.retries if asked.retries is not None else function.retries, owner=user(),
+        folder=f"runs/{function.project}/{uid}", workdir=str(folder), artifact_path=path or f"artifacts/{function.project}/{uid}",
+        commit=asked.commit, parent=asked.parent, iteration=asked.iteration, resumed_from=asked.resumed_from, notes=asked.notes,
+        hyperparams=sweep.hyperparams if sweep else {},
+        hyper_param_options={**msgspec.to_builtins(sweep.options), "executor": sweep.executor or asked.executor} if sweep else {},
     )  # fmt: skip
-    if cache and sweep is None:
-        earlier, asked, _ = reuse.find(store, settings.home_path, function, bound, located, env or {}, folder)
-        run = msgspec.structs.replace(run, cache=asked)
-        if earlier is not None:
-            return reuse.give(store, settings.home_path, run, earlier)
-    order = Order(
-        uid=uid, project=function.project, name=run_name, function=function, home=str(settings.home_path),
-        folder=str(settings.home_path / place), workdir=str(folder),
-        artifact_path=path or str(settings.home_path / run.artifact_path), parameters=bound, inputs=located,
-        sources=tuple({"name": given.name, "uri": given.uri} for given in located), labels=run.labels,
-        env={**function.env, **(env or {})}, timeout=run.timeout, retries=run.retries, start_timeout=settings.start_timeout,
-        start_retries=settings.start_retries, tracking_uri=settings.tracking, output_limit=settings.output_limit,
-        spill_limit=settings.spill_limit, resources=needs, priority=priority, iteration=iteration, parent=parent, sweep=sweep,
-        cache=cache, audit=settings.audit, seed=seed, resume=resume, resume_cell=resume_cell,
-        checkpoint_limit=settings.checkpoint_limit,
+
+
+def _order(function: Function, asked: Asked, run: Run, located: tuple[BoundInput, ...], settings: Settings) -> Order:
+    home = settings.home_path
+    return Order(
+        uid=run.uid, project=run.project, name=run.name, function=function, home=str(home), folder=str(home / run.folder),
+        workdir=run.workdir, artifact_path=run.artifact_path if "://" in run.artifact_path else str(home / run.artifact_path),
+        parameters=run.parameters, inputs=located, sources=tuple({"name": given.name, "uri": given.uri} for given in located),
+        labels=run.labels, env={**function.env, **(asked.env or {})}, timeout=run.timeout, retries=run.retries,
+        start_timeout=settings.start_timeout, start_retries=settings.start_retries, tracking_uri=settings.tracking,
+        output_limit=settings.output_limit, spill_limit=settings.spill_limit, priority=asked.priority,
+        resources=parse_resources(function.resources if asked.resources in (None, "") else asked.resources),
+        iteration=run.iteration, parent=run.parent, sweep=asked.sweep, cache=asked.cache, audit=settings.audit, seed=asked.seed,
+        resume=asked.resume, resume_cell=asked.resume_cell, checkpoint_limit=settings.checkpoint_limit,
     )  # fmt: skip
-    if sweep is not None and driven:
-        # what would refuse each iteration refuses the sweep
-        children = EXECUTORS.load(sweep.executor)(settings)
-        if isinstance(children, Checks):
-            children.check(order)
-    if isinstance(starter, Checks):
-        checked = starter.check(order)
-        order = checked.order
-        run = msgspec.structs.replace(run, place=checked.place, notes=(*run.notes, *checked.notes))
+
+
+def _suited(executor: str, order: Order, settings: Settings) -> Any:
+    """What the executor says of the order beforehand; ``None`` when it says nothing."""
+    starter = EXECUTORS.load(executor)(settings)
+    return starter.check(order) if isinstance(starter, Checks) else None
+
+
+def _begin(store: Store, settings: Settings, run: Run, order: Order, still_there: Callable[[BoundInput], Any]) -> Run:
     file = _write_order(order)
     store.create_run(msgspec.structs.replace(run, state=states.PENDING))
-    for given in located:
-        store.put_use(uid, given.name, given.uri, "in")
+    for given in order.inputs:
+        store.put_use(run.uid, given.name, given.uri, "in")
     try:
-        for given in located:
+        for given in order.inputs:
             if given.artifact is not None:
                 # whoever prunes spares what is in use, and from here on it is: was it pruned just before?
-                bind_input(given.name, given.uri, folder)
-        lease = starter.start(file, {UID: uid, "MLRUN_JUPYTER_HOME": order.home})
+                still_there(given)
+        lease = EXECUTORS.load(run.executor)(settings).start(file, {UID: run.uid, "MLRUN_JUPYTER_HOME": order.home})
     except MLRunError as error:
         text = str(error)
-        store.update_run(uid, lambda old: msgspec.structs.replace(old, state=states.ERROR, cause=text, ended=iso(now())))
+        store.update_run(run.uid, lambda old: msgspec.structs.replace(old, state=states.ERROR, cause=text, ended=iso(now())))
         raise
     # the worker may have taken the lease already, and may even be done
-    return store.update_run(uid, lambda old: old if old.lease.held else msgspec.structs.replace(old, lease=lease))
+    return store.update_run(run.uid, lambda old: old if old.lease.held else msgspec.structs.replace(old, lease=lease))
 
 
 def preflight(settings: Settings, function: Function, *, executor: str = "", resources: str | Mapping[str, Any] | None = None) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.clock import iso, now, parse
 from mlrun_jupyter.model.run import Run
-from mlrun_jupyter.processes import end_all, host
+from mlrun_jupyter.processes import end_all, holds, host
 from mlrun_jupyter.protocols.executor import Explains, Mirrors
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
@@ -80,19 +80,22 @@ def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
     executor = EXECUTORS.load(run.executor)(settings) if run.executor in EXECUTORS.names() else None
     alive = executor.alive(run) if executor is not None else None
     if run.executor == INSIDE:
-        from mlrun_jupyter.processes import holds
-
         alive = holds(run.lease)
     reason = executor.explain(run) if alive is not True and isinstance(executor, Explains) else ""
     if alive is False:
         known = f"its worker (process {run.lease.pid} on {run.lease.host}) ended without a word" if run.lease.pid else "it did not begin"
         return f"{known}: {reason}" if reason else f"{known}; was it killed?"
-    if alive is None and run.lease.host != host():
+    if alive is None and _by_heartbeat(run):
         silence, watched = _silence(run, heartbeat)
         if watched > settings.lease or (silence > settings.lease and watched > 3 * settings.heartbeat):
             silent = f"no sign of life{f' from {run.lease.host}' if run.lease.host else ''} for {max(silence, watched):.0f} s"
             return f"{silent}: {reason}" if reason else silent
     return ""
+
+
+def _by_heartbeat(run: Run) -> bool:
+    """Whether only its heartbeat tells of a run: its process is elsewhere, or is gone and may have been started again elsewhere."""
+    return run.lease.host != host() or holds(run.lease) is False
 
 
 def _silence(run: Run, heartbeat: str) -> tuple[float, float]:
@@ -109,7 +112,7 @@ def _wait_for_heartbeats(store: Store, settings: Settings, only: str) -> None:
     while time.monotonic() < deadline:
         doubtful = 0
         for run, heartbeat in store.unfinished(only):
-            if run.lease.pid and run.lease.host != host():
+            if run.lease.pid and _by_heartbeat(run):
                 silence, watched = _silence(run, heartbeat)
                 doubtful += silence > settings.lease and watched <= 3 * settings.heartbeat
         if not doubtful:
@@ -130,7 +133,10 @@ def _end(store: Store, settings: Settings, run: Run, cause: str) -> Run:
         apply(store, run.uid, events)
     except MLRunError as error:
         cause += f"; what it had logged could not be stored: {error.what}"
-    state, size = states.LOST, folders.size(folder)
+    # a worker that was stopped before it listened ended as it was asked to
+    state, size = states.ABORTED if store.heartbeat(run.uid) else states.LOST, folders.size(folder)
+    if state == states.ABORTED:
+        cause = f"{run.annotations.get(ABORT_REASON, 'aborted')}; {cause}"
     # before the sweep itself, so that whoever waits for it finds all of it ended
     settled = _end_iterations(store, settings, run, f"its sweep was lost: {cause}")
 

@@ -16,11 +16,13 @@ import shutil
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mlrun_jupyter import reports
 from mlrun_jupyter.errors import MLRunError, MLRunPreconditionFailedError
 from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.model import run as states
@@ -80,7 +82,8 @@ class Collector:
             try:
                 if mirror.step():
                     self._mirrors.pop(run.uid, None)
-                    delivery.deliver(self.store, self.settings.home_path, self.settings)
+                    reports.ensure(self.settings, self.store.get_run(run.uid))
+                    delivery.deliver(self.store, self.settings.home_path, self.settings, prepare=partial(reports.ensure, self.settings))
             except MLRunError as error:
                 print(f"{run.uid[:12]}: {error}", flush=True)  # noqa: T201
                 supervise.reconcile(self.store, self.settings, only=run.uid)

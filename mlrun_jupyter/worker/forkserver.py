@@ -142,6 +142,9 @@ class Server:
                     return
                 data += part
             request = json.loads(data)
+            if _hung_up(connection):
+                # it has waited too long, and has helped itself
+                return
             if "kernel" in request:
                 pid = self._fork(lambda: _become_kernel(request, connection, descriptors))
                 self.kernels[pid] = connection
@@ -172,7 +175,13 @@ class Server:
         self.spare = None
         try:
             frames.send(channel, request)
+            channel.settimeout(2.0)
+            if not channel.recv(1):
+                return 0
         except OSError:
+            # until it says that it is its own, it ends with this process and must not begin
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
             return 0
         finally:
             channel.close()
@@ -230,6 +239,12 @@ class Server:
                 self.others.add(self.senders[home])
 
 
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether nobody waits for the answer any more."""
+    # nothing more is ever said, so what can be read is the end
+    return bool(select.select([connection], [], [], 0)[0])
+
+
 def _become(request: dict[str, Any]) -> None:
     """Take on the variables of whoever asked, and random numbers of one's own."""
     os.environ.clear()
@@ -248,12 +263,13 @@ def _wait(channel: socket.socket) -> int:
 
     shell = Once(entry)
     request = frames.receive(channel)
-    channel.close()
     if request is None:
         shell.close()
         return 0
     # from here on this process outlives the server
     ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+    channel.sendall(b"1")
+    channel.close()
     return _work(request, shell)
 
 

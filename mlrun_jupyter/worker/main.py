@@ -40,6 +40,7 @@ from mlrun_jupyter.runs.events import Tail, apply
 from mlrun_jupyter.secrets import Redactor, lookup
 from mlrun_jupyter.settings import Settings, load
 from mlrun_jupyter.worker import checkpoint
+from mlrun_jupyter.worker.claim import SuperfluousError, begun_before
 from mlrun_jupyter.worker.entry import ATTEMPT, ORDER
 from mlrun_jupyter.worker.evidence import PATIENCE, Evidence
 from mlrun_jupyter.worker.shell import entry, search_path
@@ -72,11 +73,16 @@ def carry_out(path: str, *, start: str = "cold", tell: bool = True, shell: Once 
             worker = Worker(order, store, settings, Path(path))
             worker.spare = shell
         worker.start = start
+        mine = True
         try:
             worker.run()
+        except SuperfluousError as error:
+            mine = False
+            print(error, file=sys.stderr, flush=True)  # noqa: T201
         finally:
             # in a `finally`, since the report and the tracker must not depend on how the run ended
-            worker.publish(tell=tell and not order.mirrored)
+            if mine:
+                worker.publish(tell=tell and not order.mirrored)
         return 0 if store.get_run(order.uid).state == states.COMPLETED else 1
 
 
@@ -152,17 +158,23 @@ class Worker:
 
     def _begin(self) -> bool:
         again = False
+        why_cold = self.start.removeprefix("cold").strip(" ()")
+        # what is no surprise is only recorded
+        notes = (f"started cold: {why_cold}",) if self.start != "warm" and why_cold not in ("", warm.OFF, warm.STARTING) else ()
 
         def change(run: Run) -> Run:
             nonlocal again
-            again = run.state == states.RUNNING
+            again = begun_before(run)
             return msgspec.structs.replace(
                 run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1, results={}, error="",
+                notes=(*run.notes, *notes),
                 environment={**environment(), "start": self.start},
             )
 
         try:
             self.store.update_run(self.order.uid, change)
+        except SuperfluousError:
+            raise
         except MLRunPreconditionFailedError:
             # it was aborted before it began
             self.journal.write("end", state="aborted", cause="aborted before it began")
@@ -440,7 +452,7 @@ class Worker:
     def planned(self, notebook: Any) -> None:
         import nbformat
 
-        planned = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+        planned = nbformat.from_dict(notebook)
         # absolute paths would tell the user's name to whoever gets the notebook
         planned.metadata.pop("papermill", None)
         for cell in planned.cells:

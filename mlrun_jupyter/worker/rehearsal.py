@@ -17,9 +17,11 @@ from mlrun_jupyter.model.order import Order
 def rehearse() -> None:
     """Fill the caches. Starts no thread, and leaves nothing behind."""
     from mlrun_jupyter.model.canonical import decode, encode
+    from mlrun_jupyter.runs import audit
     from mlrun_jupyter.worker.main import environment
 
     environment()
+    audit._installation()
     with tempfile.TemporaryDirectory(prefix="mlrun-rehearsal-") as name:
         order = _order(Path(name))
         decode(encode(order).encode(), Order)

@@ -36,6 +36,7 @@ from mlrun_jupyter.runs.sweeps.selection import Best, Selector
 from mlrun_jupyter.runs.sweeps.table import Row, outputs_of, rows_of
 from mlrun_jupyter.settings import Settings
 from mlrun_jupyter.worker import promotion
+from mlrun_jupyter.worker.claim import SuperfluousError, begun_before
 from mlrun_jupyter.worker.main import environment
 
 UNFINISHED = tuple(state for state in states.STATES if state not in states.TERMINAL)
@@ -105,6 +106,7 @@ class Driver:
 
     def _begin(self) -> bool:
         def change(run: Run) -> Run:
+            begun_before(run)
             return msgspec.structs.replace(
                 run, state=states.RUNNING, started=iso(now()), lease=lease_of(os.getpid()), attempt=1,
                 environment={**environment(), "start": self.start}, progress=Progress(0, self.sweep.total, self._progress()),
@@ -112,6 +114,8 @@ class Driver:
 
         try:
             self.parent = self.store.update_run(self.order.uid, change)
+        except SuperfluousError:
+            raise
         except MLRunPreconditionFailedError:
             # it was aborted before it began
             self.journal.write("end", state="aborted", cause="aborted before it began")

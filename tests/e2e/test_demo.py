@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,3 +25,17 @@ def test_the_demo_runs_and_says_where_to_look(tmp_path: Path) -> None:
     for line in done.stdout.splitlines():
         if line.strip().startswith(("the notebook with", "the same, to open", "the newest run's")):
             assert Path(line.split()[-1]).is_file(), line
+
+
+def test_the_second_example_sweeps_on_dask_compares_replays_and_resumes(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mlrun_jupyter", "demo", "--scale", "--folder", str(tmp_path / "demo"), "--rows", "4000"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "MLRUN_JUPYTER_DASK_IDLE": "30"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    executed = json.loads((tmp_path / "demo" / "02-scale.ipynb").read_text(encoding="utf-8"))
+    outputs = [out for cell in executed["cells"] for out in cell.get("outputs", ())]
+    said = ["".join(out.get("text", "")) + "".join(out.get("data", {}).get("text/plain", "")) for out in outputs]
+    assert not [text for text in said if "Warning" in text]
+    for words in ("was not executed: its outputs are those of run", "6/6 done", "3 runs of train", "all outputs are equal", "left this behind"):
+        assert any(words in text for text in said), (words, said)

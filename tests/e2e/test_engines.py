@@ -148,7 +148,7 @@ def test_a_warm_run_is_a_run_like_any_other(project: mlrun.Project, workdir: Pat
     (workdir / "one.py").write_text("import os\ndef go(n: int = 1):\n    return [n, os.environ.get('MARK', '')]\n")
     function = project.set_function("one.py", name="one", handler="go")
     monkeypatch.setenv("MLRUN_JUPYTER_WARM", "false")
-    cold = function.run()
+    cold = mlrun.get_or_create_project("lab").get_function("one").run()
     assert cold.refresh().environment["start"] == "cold (switched off by the setting `warm`)"
     assert not list(warm_place.glob("mlrun-jupyter-*/*.sock"))
     monkeypatch.delenv("MLRUN_JUPYTER_WARM")

@@ -173,7 +173,7 @@ def test_output_streams_while_the_cell_runs_and_plots_are_shown(lab: LiveNoteboo
         ("%%mlrun train\n--returns x\n\n", "DefinitionError", "empty"),
         ("%%mlrun train --param 1a:int=2\nx = 1", "NameInvalidError", "1a"),
         ("%%mlrun train --param a:int=two\nx = 1", "ParameterError", "int"),
-        ("%%mlrun train --param a:Unknown=2\nx = 1", "CaptureError", "`Unknown`"),
+        ("%%mlrun train --param a:Unknown=2\nx = 1", "DefinitionError", "Unknown"),
         ("%%mlrun train --returns gone\nx = 1", "CaptureError", "gone"),
         ("%%mlrun train --input d=none.csv\nx = d", "InputNotFoundError", "none.csv"),
         ("%%mlrun train --nonsense\nx = 1", "MLRunInvalidArgumentError", "nonsense"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -67,10 +68,17 @@ def ticks(run: Any) -> list[int]:
     return [int(line.split()[1]) for line in run.logs().splitlines() if line.startswith("tick")]
 
 
+def _scratch(cluster: Cluster) -> list[Path]:
+    # Dask's workers delete while this looks
+    with contextlib.suppress(FileNotFoundError):
+        return list(cluster.folder.rglob("mlrun-*"))
+    return [cluster.folder]
+
+
 def nothing_is_left(run: Any, cluster: Cluster | None = None) -> None:
     until(lambda: not of_run(run.uid))
     if cluster is not None:
-        until(lambda: not list(cluster.folder.rglob("mlrun-*")))
+        until(lambda: not _scratch(cluster))
 
 
 def test_the_nannys_child_is_killed_and_the_run_begins_again(mode: str, cluster: Cluster, workdir: Path) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -83,6 +83,13 @@ def _pause(most: float = 1.0) -> None:
     time.sleep(random.uniform(0, most))
 
 
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
 def _ended(run: object, seen: str, seconds: float = 60) -> str:
     """The state in which the run ended; it has a cause unless it completed, kept what was seen, and left nothing."""
     with contextlib.suppress(mlrun.errors.RunFailedError):
@@ -143,6 +150,7 @@ def test_kernels_and_workers(function: object, place: Path, engine: str) -> None
     states: dict[str, int] = {}
     for number in range(ROUNDS):
         runs = [function.run(watch=False) for _ in range(AT_ONCE)]
+        _await(lambda runs=runs: all(run.refresh().kernel_pid for run in runs))
         _pause()
         seen = {}
         for at, run in enumerate(runs):

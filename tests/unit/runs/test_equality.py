@@ -92,3 +92,22 @@ def _result(text: str) -> dict:
 def test_what_is_volatile_does_not_count(one: str, two: str, status: str) -> None:
     assert compare_outputs([_stream(one)], [_stream(two)], tolerance=1e-9).status == status
     assert compare_outputs([_result(one)], [_result(two)], tolerance=1e-9).status == status
+
+
+def test_random_generators_are_compared_by_what_they_draw_next() -> None:
+    import numpy as np
+
+    one, two = np.random.default_rng(1), np.random.default_rng(1)
+    assert compare(one, two).status == EQUAL
+    two.random()
+    assert compare(one, two).status == DIFFERENT
+
+
+def test_a_fitted_boosting_model_equals_itself_fitted_again() -> None:
+    import numpy as np
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    x = np.random.default_rng(1).normal(size=(200, 3))
+    fitted = [HistGradientBoostingClassifier(max_iter=3, learning_rate=rate, random_state=0).fit(x, x[:, 0] > 0) for rate in (0.1, 0.1, 0.2)]
+    assert compare(fitted[0], fitted[1]).status == EQUAL
+    assert compare(fitted[0], fitted[2]).status == DIFFERENT
