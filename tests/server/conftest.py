@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.httpclient import HTTPClientError, HTTPResponse
 
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
+# fixtures and hooks for this folder alone; as a plugin they would be for all tests
+from pytest_jupyter.jupyter_server import *  # noqa: F403
+from pytest_jupyter.pytest_tornasync import *  # noqa: F403
+from tornado.httpclient import HTTPClientError, HTTPResponse
 
 CODE = """
 import time
@@ -27,7 +29,7 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-def jp_server_config(jp_server_config: Any) -> Any:
+def jp_server_config() -> Any:
     return {"ServerApp": {"jpserver_extensions": {"mlrun_jupyter_server": True}}}
 
 
