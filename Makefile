@@ -42,6 +42,7 @@ lab-build: $(VENV)/.installed-dev node_modules/.yarn-state.yml  ## the lab exten
 	@rm -f $(VENV)/.installed-*  # the next install takes it along
 
 lab-test: $(VENV)/.installed-dev node_modules/.yarn-state.yml  ## types and unit tests of the lab extension
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm types:check
 	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm lint
 	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm test
 

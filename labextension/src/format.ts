@@ -34,7 +34,7 @@ export function value(of: unknown): string {
   if (typeof of === 'number') {
     return Number.isInteger(of) ? String(of) : String(Number(of.toPrecision(4)));
   }
-  return typeof of === 'string' ? of : JSON.stringify(of) ?? '';
+  return typeof of === 'string' ? of : (JSON.stringify(of) ?? '');
 }
 
 /** How long ago an ISO time was, for narrow places. */
@@ -44,7 +44,11 @@ export function ago(iso: string, now = Date.now()): string {
     return '';
   }
   const seconds = Math.max(0, (now - then) / 1000);
-  const steps: [number, string][] = [[86400, 'd'], [3600, 'h'], [60, 'min']];
+  const steps: [number, string][] = [
+    [86400, 'd'],
+    [3600, 'h'],
+    [60, 'min']
+  ];
   for (const [size, unit] of steps) {
     if (seconds >= size) {
       return `${Math.floor(seconds / size)} ${unit}`;
@@ -57,5 +61,8 @@ const ESCAPES = new RegExp('\\u001b\\[[0-9;]*[A-Za-z]', 'g');
 
 /** Text without terminal colours; of a line drawn over itself only what was last. */
 export function plain(text: string): string {
-  return text.replace(ESCAPES, '').replace(/\r\n/g, '\n').replace(/[^\n]*\r(?=[^\n])/g, '');
+  return text
+    .replace(ESCAPES, '')
+    .replace(/\r\n/g, '\n')
+    .replace(/[^\n]*\r(?=[^\n])/g, '');
 }

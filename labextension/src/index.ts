@@ -48,16 +48,54 @@ const panel: JupyterFrontEndPlugin<void> = {
       Notification.info(trans.__('Copied: %1', text), { autoClose: 3000 });
     };
 
-    registry.add({ id: 'runs', title: trans.__('Runs'), rank: 20, render: of => createElement(RunsSection, { model: of, open: run => openRun(run.uid) }) });
-    registry.add({ id: 'functions', title: trans.__('Functions'), rank: 10, render: of => createElement(FunctionsSection, { model: of, copy }) });
-    registry.add({ id: 'artifacts', title: trans.__('Artifacts'), rank: 30, render: of => createElement(ArtifactsSection, { model: of, listing: 'artifacts', label: trans.__('Artifacts'), empty: trans.__('No artifacts yet. What a run returns or logs is kept here.'), copy }) });
-    registry.add({ id: 'models', title: trans.__('Models'), rank: 40, render: of => createElement(ArtifactsSection, { model: of, listing: 'models', label: trans.__('Models'), empty: trans.__('No models yet. A run stores one with --returns name:model.'), copy }) });
+    registry.add({
+      id: 'runs',
+      title: trans.__('Runs'),
+      rank: 20,
+      render: of => createElement(RunsSection, { model: of, open: run => openRun(run.uid) })
+    });
+    registry.add({
+      id: 'functions',
+      title: trans.__('Functions'),
+      rank: 10,
+      render: of => createElement(FunctionsSection, { model: of, copy })
+    });
+    registry.add({
+      id: 'artifacts',
+      title: trans.__('Artifacts'),
+      rank: 30,
+      render: of =>
+        createElement(ArtifactsSection, {
+          model: of,
+          listing: 'artifacts',
+          label: trans.__('Artifacts'),
+          empty: trans.__('No artifacts yet. What a run returns or logs is kept here.'),
+          copy
+        })
+    });
+    registry.add({
+      id: 'models',
+      title: trans.__('Models'),
+      rank: 40,
+      render: of =>
+        createElement(ArtifactsSection, {
+          model: of,
+          listing: 'models',
+          label: trans.__('Models'),
+          empty: trans.__('No models yet. A run stores one with --returns name:model.'),
+          copy
+        })
+    });
 
     const side = new Panel(model, registry, trans);
     app.shell.add(side, 'left', { rank: 550 });
     restorer?.add(side, side.id);
 
-    app.commands.addCommand(SHOW_PANEL, { label: trans.__('Show the MLRun Panel'), icon: mlrunIcon, execute: () => app.shell.activateById(side.id) });
+    app.commands.addCommand(SHOW_PANEL, {
+      label: trans.__('Show the MLRun Panel'),
+      icon: mlrunIcon,
+      execute: () => app.shell.activateById(side.id)
+    });
     app.commands.addCommand(OPEN_RUN, {
       label: trans.__('Open a Run'),
       execute: args => {
@@ -68,7 +106,9 @@ const panel: JupyterFrontEndPlugin<void> = {
         let widget = tracker.find(each => each.content.uid === uid);
         if (!widget) {
           const known = model.runs.items.find(run => run.uid === uid);
-          widget = new MainAreaWidget({ content: new RunView(uid, known?.name ?? uid.slice(0, 8), model, trans, openRun) });
+          widget = new MainAreaWidget({
+            content: new RunView(uid, known?.name ?? uid.slice(0, 8), model, trans, openRun)
+          });
           widget.id = `mlrun-run-tab-${uid}`;
           void tracker.add(widget);
         }
@@ -80,7 +120,11 @@ const panel: JupyterFrontEndPlugin<void> = {
       }
     });
     palette?.addItem({ command: SHOW_PANEL, category: 'MLRun' });
-    void restorer?.restore(tracker, { command: OPEN_RUN, args: widget => ({ uid: widget.content.uid }), name: widget => widget.content.uid });
+    void restorer?.restore(tracker, {
+      command: OPEN_RUN,
+      args: widget => ({ uid: widget.content.uid }),
+      name: widget => widget.content.uid
+    });
 
     let toasts = true;
     model.runEnded.connect((_, run) => {
@@ -91,7 +135,10 @@ const panel: JupyterFrontEndPlugin<void> = {
       if (run.state === 'completed') {
         Notification.success(trans.__('%1 has completed.', run.name), { autoClose: 5000, actions });
       } else {
-        Notification.error([trans.__('%1 did not complete.', run.name), run.cause].filter(Boolean).join(' '), { autoClose: false, actions });
+        Notification.error([trans.__('%1 did not complete.', run.name), run.cause].filter(Boolean).join(' '), {
+          autoClose: false,
+          actions
+        });
       }
     });
 

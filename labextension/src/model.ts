@@ -2,7 +2,17 @@
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 import { ApiError, IClient, Query } from './api/client';
-import { ArtifactSummary, Entry, Event, FunctionSummary, Page, Project, RunSummary, Status, TERMINAL } from './api/types';
+import {
+  ArtifactSummary,
+  Entry,
+  Event,
+  FunctionSummary,
+  Page,
+  Project,
+  RunSummary,
+  Status,
+  TERMINAL
+} from './api/types';
 
 const PAGE = 200;
 
@@ -124,8 +134,10 @@ export class Model implements IDisposable {
     private readonly _waits: readonly number[] = [1000, 2000, 5000, 10000, 30000]
   ) {
     const changed = () => this._changed.emit();
-    const at = (what: string, more: Query = {}) => <T>(query: Query) =>
-      client.get<Page<T>>(`projects/${encodeURIComponent(this.project)}/${what}`, { ...more, ...query });
+    const at =
+      (what: string, more: Query = {}) =>
+      <T>(query: Query) =>
+        client.get<Page<T>>(`projects/${encodeURIComponent(this.project)}/${what}`, { ...more, ...query });
     this.runs = new Listing<RunSummary>(at('runs'), run => `${run.uid}#${run.iteration}`, changed);
     this.functions = new Listing<FunctionSummary>(at('functions', { latest: true }), each => each.name, changed);
     this.artifacts = new Listing<ArtifactSummary>(at('artifacts'), each => each.uri, changed);
@@ -244,7 +256,12 @@ export class Model implements IDisposable {
   private async _follow(stop: AbortSignal): Promise<void> {
     const runs = [...this._watched.keys()].join(',');
     try {
-      await this.client.events({ project: this.project, runs: runs || undefined }, this._lastId, event => !stop.aborted && this._take(event), stop);
+      await this.client.events(
+        { project: this.project, runs: runs || undefined },
+        this._lastId,
+        event => !stop.aborted && this._take(event),
+        stop
+      );
     } catch (error) {
       if (!stop.aborted) {
         this.online = false;

@@ -11,8 +11,13 @@ export const useTrans = () => useContext(Trans);
 export function StateMark({ state, bare }: { state: State; bare?: boolean }) {
   const trans = useTrans();
   const names: Record<State, string> = {
-    created: trans.__('created'), pending: trans.__('waiting'), running: trans.__('running'), completed: trans.__('completed'),
-    error: trans.__('failed'), aborted: trans.__('aborted'), lost: trans.__('lost')
+    created: trans.__('created'),
+    pending: trans.__('waiting'),
+    running: trans.__('running'),
+    completed: trans.__('completed'),
+    error: trans.__('failed'),
+    aborted: trans.__('aborted'),
+    lost: trans.__('lost')
   };
   return (
     <span className="mlrun-State" data-state={state} title={names[state]}>
@@ -29,7 +34,11 @@ export function ErrorBox({ error, retry }: { error: ApiError; retry?: () => void
       <strong>{error.what}</strong>
       {error.why && <div>{error.why}</div>}
       {error.nextStep && <div className="mlrun-Error-next">{error.nextStep}</div>}
-      {retry && <button className="jp-Button jp-mod-styled jp-mod-minimal" onClick={retry}>{trans.__('Try again')}</button>}
+      {retry && (
+        <button className="jp-Button jp-mod-styled jp-mod-minimal" onClick={retry}>
+          {trans.__('Try again')}
+        </button>
+      )}
     </div>
   );
 }
@@ -52,7 +61,12 @@ export class Boundary extends Component<{ name: string; children: ReactNode }, {
       return this.props.children;
     }
     const trans = this.context as TranslationBundle;
-    const error = new ApiError(-1, trans.__('"%1" could not be drawn.', this.props.name), this.state.failed.message, '');
+    const error = new ApiError(
+      -1,
+      trans.__('"%1" could not be drawn.', this.props.name),
+      this.state.failed.message,
+      ''
+    );
     return <ErrorBox error={error} retry={() => this.setState({ failed: null })} />;
   }
 }
@@ -105,7 +119,14 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }:
   };
   const key = (event: React.KeyboardEvent) => {
     const page = Math.max(1, Math.floor(place.seen / height) - 1);
-    const steps: Record<string, number> = { ArrowDown: focus + 1, ArrowUp: focus - 1, Home: 0, End: items.length - 1, PageDown: focus + page, PageUp: focus - page };
+    const steps: Record<string, number> = {
+      ArrowDown: focus + 1,
+      ArrowUp: focus - 1,
+      Home: 0,
+      End: items.length - 1,
+      PageDown: focus + page,
+      PageUp: focus - page
+    };
     if (event.key in steps) {
       move(steps[event.key]);
     } else if ((event.key === 'Enter' || event.key === ' ') && items[focus]) {
@@ -117,15 +138,32 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }:
     event.stopPropagation();
   };
   return (
-    <div className="mlrun-List" ref={node} role="listbox" aria-label={label} tabIndex={0} onKeyDown={key}
+    <div
+      className="mlrun-List"
+      ref={node}
+      role="listbox"
+      aria-label={label}
+      tabIndex={0}
+      onKeyDown={key}
       aria-activedescendant={items[focus] ? `${label}-${keyOf(items[focus])}` : undefined}
-      onScroll={event => setPlace({ top: event.currentTarget.scrollTop, seen: event.currentTarget.clientHeight })}>
+      onScroll={event => setPlace({ top: event.currentTarget.scrollTop, seen: event.currentTarget.clientHeight })}
+    >
       <div style={{ height: items.length * height, position: 'relative' }}>
         {items.slice(first, last).map((item, index) => (
-          <div key={keyOf(item)} id={`${label}-${keyOf(item)}`} role="option" aria-selected={first + index === focus}
-            aria-posinset={first + index + 1} aria-setsize={items.length} className="mlrun-Row"
+          <div
+            key={keyOf(item)}
+            id={`${label}-${keyOf(item)}`}
+            role="option"
+            aria-selected={first + index === focus}
+            aria-posinset={first + index + 1}
+            aria-setsize={items.length}
+            className="mlrun-Row"
             style={{ top: (first + index) * height, height }}
-            onClick={() => { setAt(first + index); open(item); }}>
+            onClick={() => {
+              setAt(first + index);
+              open(item);
+            }}
+          >
             {draw(item)}
           </div>
         ))}

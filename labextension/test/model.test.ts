@@ -4,8 +4,28 @@ import { Event, RunSummary } from '../src/api/types';
 import { Model } from '../src/model';
 
 const run = (uid: string, more: Partial<RunSummary> = {}): RunSummary => ({
-  uid, project: 'p', name: 'train', state: 'running', function: '', iteration: 0, parent: '', created: '', started: '', ended: '', duration: null,
-  progress: {}, parameters: {}, results: {}, labels: {}, owner: '', executor: 'process', cause: '', cached_from: '', ...more
+  uid,
+  project: 'p',
+  name: 'train',
+  state: 'running',
+  function: '',
+  iteration: 0,
+  parent: '',
+  created: '',
+  started: '',
+  ended: '',
+  duration: null,
+  progress: { cell: 0, of: 0, text: '' },
+  parameters: {},
+  results: {},
+  labels: {},
+  owner: '',
+  executor: 'process',
+  cause: '',
+  cached_from: '',
+  is_sweep: false,
+  size: 0,
+  ...more
 });
 
 /** A server in memory: it answers listings and hands events to whoever follows. */

@@ -12,7 +12,10 @@ test('events are read however they are cut', () => {
     const parse = eventParser(event => seen.push(event));
     parse(stream.slice(0, cut));
     parse(stream.slice(cut));
-    expect(seen).toEqual([{ id: '4', event: 'run', data: { uid: 'a' } }, { id: '5', event: 'message', data: 1 }]);
+    expect(seen).toEqual([
+      { id: '4', event: 'run', data: { uid: 'a' } },
+      { id: '5', event: 'message', data: 1 }
+    ]);
   }
 });
 
@@ -30,8 +33,14 @@ test('durations, sizes and values are short', () => {
 test('a log shows each entry once, and only the last attempt', () => {
   const log = new Log();
   log.add([{ n: 0, t: 0, cell: 0, type: 'stream', text: 'old\n' }]);
-  log.add([{ n: 1, t: 0, cell: -1, type: 'attempt' }, { n: 2, t: 0, cell: 0, type: 'stream', text: 'a\n' }]);
-  log.add([{ n: 2, t: 0, cell: 0, type: 'stream', text: 'a\n' }, { n: 3, t: 0, cell: 0, type: 'note', text: 'b' }]);
+  log.add([
+    { n: 1, t: 0, cell: -1, type: 'attempt' },
+    { n: 2, t: 0, cell: 0, type: 'stream', text: 'a\n' }
+  ]);
+  log.add([
+    { n: 2, t: 0, cell: 0, type: 'stream', text: 'a\n' },
+    { n: 3, t: 0, cell: 0, type: 'note', text: 'b' }
+  ]);
   expect(log.text).toBe('a\n[mlrun] b\n');
 });
 

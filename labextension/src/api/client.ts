@@ -59,7 +59,12 @@ export class Client implements IClient {
     if (lastId) {
       headers['Last-Event-ID'] = lastId;
     }
-    const response = await this._fetch('events' + queryOf(query), { method: 'GET', headers, signal: stop, cache: 'no-store' });
+    const response = await this._fetch('events' + queryOf(query), {
+      method: 'GET',
+      headers,
+      signal: stop,
+      cache: 'no-store'
+    });
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     const parse = eventParser(seen);
     for (;;) {
@@ -93,7 +98,12 @@ export class Client implements IClient {
       if (init.signal?.aborted) {
         throw error;
       }
-      throw new ApiError(0, 'The server cannot be reached.', String((error as Error).message), 'Runs go on without it. Start it again, or look at your connection.');
+      throw new ApiError(
+        0,
+        'The server cannot be reached.',
+        String((error as Error).message),
+        'Runs go on without it. Start it again, or look at your connection.'
+      );
     }
     if (!response.ok) {
       throw await errorOf(response);
@@ -109,9 +119,19 @@ async function errorOf(response: Response): Promise<ApiError> {
     return new ApiError(response.status, error.what, error.why ?? '', error.next_step ?? '');
   }
   if (response.status === 404) {
-    return new ApiError(404, 'The MLRun server extension is not there.', 'The Jupyter server does not know its address.', 'Run "jupyter server extension list" and restart the server.');
+    return new ApiError(
+      404,
+      'The MLRun server extension is not there.',
+      'The Jupyter server does not know its address.',
+      'Run "jupyter server extension list" and restart the server.'
+    );
   }
-  return new ApiError(response.status, `The server answered ${response.status}.`, response.statusText, 'Look at the server log.');
+  return new ApiError(
+    response.status,
+    `The server answered ${response.status}.`,
+    response.statusText,
+    'Look at the server log.'
+  );
 }
 
 /** A parser of `text/event-stream`: takes pieces as they come, calls `seen` for each whole event. */

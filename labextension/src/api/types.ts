@@ -1,73 +1,39 @@
-/** What the server sends, as far as the extension reads it. */
-export type State = 'created' | 'pending' | 'running' | 'completed' | 'error' | 'aborted' | 'lost';
+/** The messages, by their names in the contract. `schema.ts` is generated of it (`jlpm types`); only the streams are written here. */
+import type { components } from './schema';
 
+type Messages = components['schemas'];
+type Filled<T extends keyof Messages> = Required<Messages[T]>;
+
+export type Project = Filled<'Project'>;
+export type Status = Filled<'Status'>;
+export type FunctionSummary = Filled<'FunctionSummary'>;
+export type FunctionDetail = Filled<'FunctionDetail'>;
+export type Parameter = Filled<'Parameter'>;
+export type Input = Filled<'Input'>;
+export type RunSummary = Filled<'RunSummary'>;
+export type RunDetail = Filled<'RunDetail'>;
+export type NewRun = Pick<Messages['NewRun'], 'function'> & Partial<Messages['NewRun']>;
+export type Rerun = Partial<Messages['Rerun']>;
+export type Point = Filled<'Point'>;
+export type Metrics = Filled<'Metrics'>;
+export type Comparison = Filled<'Comparison'>;
+export type ArtifactSummary = Filled<'ArtifactSummary'>;
+export type ArtifactDetail = Filled<'ArtifactDetail'>;
+export type Graph = Filled<'Graph'>;
+export type GraphNode = Filled<'Node'>;
+export type CellToAnalyse = Pick<Messages['CellToAnalyse'], 'source'> & Partial<Messages['CellToAnalyse']>;
+export type Analysis = Filled<'Analysis'>;
+export type AnalysisProblem = Filled<'AnalysisProblem'>;
+export type Completions = Filled<'Completions'>;
+export type State = RunSummary['state'];
+
+/** A page of a listing. */
 export interface Page<T> {
   items: T[];
   next_page_token: string;
 }
 
-export interface Project {
-  name: string;
-  description?: string;
-}
-
-export interface Status {
-  version: string;
-  current_project: string;
-}
-
-export interface FunctionSummary {
-  name: string;
-  hash: string;
-  uri: string;
-  tags: string[];
-  kind: string;
-  description: string;
-  created: string;
-  notebook: string;
-}
-
-export interface RunSummary {
-  uid: string;
-  project: string;
-  name: string;
-  state: State;
-  function: string;
-  iteration: number;
-  parent: string;
-  created: string;
-  started: string;
-  ended: string;
-  duration: number | null;
-  progress: { cell?: number; of?: number; text?: string };
-  parameters: Record<string, unknown>;
-  results: Record<string, unknown>;
-  labels: Record<string, string>;
-  owner: string;
-  executor: string;
-  cause: string;
-  cached_from: string;
-}
-
-export interface ArtifactSummary {
-  key: string;
-  kind: string;
-  uri: string;
-  tags: string[];
-  size: number;
-  created: string;
-}
-
-export interface RunDetail extends RunSummary {
-  inputs: Record<string, string>;
-  artifacts: ArtifactSummary[];
-  notes: string[];
-  error: string;
-  environment: Record<string, string>;
-  commit: string;
-  peak_memory: number;
-}
-
+/** A line of a run's journal. */
 export interface Entry {
   n: number;
   t: number;
@@ -76,13 +42,20 @@ export interface Entry {
   text?: string;
   line?: boolean;
   data?: Record<string, unknown>;
-  output?: { output_type: string; data?: Record<string, unknown>; traceback?: string[]; ename?: string; evalue?: string };
+  output?: {
+    output_type: string;
+    data?: Record<string, unknown>;
+    traceback?: string[];
+    ename?: string;
+    evalue?: string;
+  };
 }
 
+/** One Server-Sent Event. */
 export interface Event {
   event: string;
   id: string;
   data: any;
 }
 
-export const TERMINAL: ReadonlySet<State> = new Set(['completed', 'error', 'aborted', 'lost']);
+export const TERMINAL: ReadonlySet<State> = new Set<State>(['completed', 'error', 'aborted', 'lost']);

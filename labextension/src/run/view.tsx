@@ -12,7 +12,13 @@ import { Boundary, ErrorBox, StateMark, Trans, useTrans } from '../parts';
 import { Log } from './log';
 
 export class RunView extends ReactWidget {
-  constructor(readonly uid: string, name: string, private readonly _model: Model, private readonly _trans: TranslationBundle, private readonly _open: (uid: string) => void) {
+  constructor(
+    readonly uid: string,
+    name: string,
+    private readonly _model: Model,
+    private readonly _trans: TranslationBundle,
+    private readonly _open: (uid: string) => void
+  ) {
     super();
     this.id = `mlrun-run-${uid}`;
     this.title.label = name;
@@ -75,7 +81,13 @@ function Body({ uid, model, open, named }: IBody) {
     return () => void model.runChanged.disconnect(changed);
   }, [uid]);
   if (!run) {
-    return error ? <ErrorBox error={error} retry={() => setTurn(turn + 1)} /> : <div className="mlrun-Empty" role="status">{trans.__('Loading…')}</div>;
+    return error ? (
+      <ErrorBox error={error} retry={() => setTurn(turn + 1)} />
+    ) : (
+      <div className="mlrun-Empty" role="status">
+        {trans.__('Loading…')}
+      </div>
+    );
   }
   return (
     <div className="mlrun-Run">
@@ -90,36 +102,86 @@ function Body({ uid, model, open, named }: IBody) {
       <div className="mlrun-Columns">
         <Facts title={trans.__('Results')} facts={run.results} empty={trans.__('none')} />
         <Facts title={trans.__('Parameters')} facts={run.parameters} empty={trans.__('none')} />
-        <Facts title={trans.__('About')} facts={{
-          [trans.__('function')]: run.function, [trans.__('uid')]: run.uid, [trans.__('created')]: run.created && new Date(run.created).toLocaleString(),
-          [trans.__('where')]: run.executor, [trans.__('who')]: run.owner, [trans.__('commit')]: run.commit,
-          [trans.__('memory')]: run.peak_memory ? bytes(run.peak_memory) : '', ...run.inputs
-        }} empty="" />
+        <Facts
+          title={trans.__('About')}
+          facts={{
+            [trans.__('function')]: run.function,
+            [trans.__('uid')]: run.uid,
+            [trans.__('created')]: run.created && new Date(run.created).toLocaleString(),
+            [trans.__('where')]: run.executor,
+            [trans.__('who')]: run.owner,
+            [trans.__('commit')]: run.commit,
+            [trans.__('memory')]: run.peak_memory ? bytes(run.peak_memory) : '',
+            ...run.inputs
+          }}
+          empty=""
+        />
       </div>
-      {run.error && <Part title={trans.__('Error')}><pre className="mlrun-Log">{run.error}</pre></Part>}
+      {run.error && (
+        <Part title={trans.__('Error')}>
+          <pre className="mlrun-Log">{run.error}</pre>
+        </Part>
+      )}
       {run.artifacts.length > 0 && (
         <Part title={trans.__('Artifacts')}>
           <ul className="mlrun-Artifacts">
             {run.artifacts.map(each => (
-              <li key={each.uri}><span>{each.key}</span><span className="mlrun-Dim">{each.kind}</span><span className="mlrun-Dim">{bytes(each.size)}</span>
-                <button className="jp-Button jp-mod-styled jp-mod-minimal" onClick={() => Clipboard.copyToSystem(each.uri)}>{trans.__('Copy URI')}</button></li>
+              <li key={each.uri}>
+                <span>{each.key}</span>
+                <span className="mlrun-Dim">{each.kind}</span>
+                <span className="mlrun-Dim">{bytes(each.size)}</span>
+                <button
+                  className="jp-Button jp-mod-styled jp-mod-minimal"
+                  onClick={() => Clipboard.copyToSystem(each.uri)}
+                >
+                  {trans.__('Copy URI')}
+                </button>
+              </li>
             ))}
           </ul>
         </Part>
       )}
-      {run.notes.length > 0 && <Part title={trans.__('Notes')}><ul>{run.notes.map((each, at) => <li key={at}>{each}</li>)}</ul></Part>}
-      <Part title={trans.__('Log')}><Boundary name={trans.__('Log')}><LiveLog uid={uid} model={model} going={!TERMINAL.has(run.state)} /></Boundary></Part>
+      {run.notes.length > 0 && (
+        <Part title={trans.__('Notes')}>
+          <ul>
+            {run.notes.map((each, at) => (
+              <li key={at}>{each}</li>
+            ))}
+          </ul>
+        </Part>
+      )}
+      <Part title={trans.__('Log')}>
+        <Boundary name={trans.__('Log')}>
+          <LiveLog uid={uid} model={model} going={!TERMINAL.has(run.state)} />
+        </Boundary>
+      </Part>
     </div>
   );
 }
 
-const Part = ({ title, children }: { title: string; children: ReactNode }) => <section className="mlrun-Part"><h2>{title}</h2>{children}</section>;
+const Part = ({ title, children }: { title: string; children: ReactNode }) => (
+  <section className="mlrun-Part">
+    <h2>{title}</h2>
+    {children}
+  </section>
+);
 
 function Facts({ title, facts, empty }: { title: string; facts: Record<string, unknown>; empty: string }) {
   const shown = Object.entries(facts).filter(([, each]) => each !== '' && each !== undefined);
   return (
     <Part title={title}>
-      {shown.length ? <dl>{shown.map(([name, each]) => <div key={name}><dt>{name}</dt><dd title={value(each)}>{value(each)}</dd></div>)}</dl> : <p className="mlrun-Dim">{empty}</p>}
+      {shown.length ? (
+        <dl>
+          {shown.map(([name, each]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd title={value(each)}>{value(each)}</dd>
+            </div>
+          ))}
+        </dl>
+      ) : (
+        <p className="mlrun-Dim">{empty}</p>
+      )}
     </Part>
   );
 }
@@ -138,22 +200,39 @@ function Buttons({ run, model, open }: { run: RunDetail; model: Model; open(uid:
       setBusy(false);
     }
   };
-  const abort = () => act(async () => {
-    const answer = await showDialog({ title: trans.__('Abort "%1"?', run.name), body: trans.__('What it has stored so far stays.'), buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Abort') })] });
-    if (answer.button.accept) {
-      await model.client.send('POST', `runs/${run.uid}/abort`);
-    }
-  });
-  const rerun = () => act(async () => {
-    const next = await model.client.send<RunDetail>('POST', `runs/${run.uid}/rerun`, {});
-    open(next.uid);
-  });
+  const abort = () =>
+    act(async () => {
+      const answer = await showDialog({
+        title: trans.__('Abort "%1"?', run.name),
+        body: trans.__('What it has stored so far stays.'),
+        buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Abort') })]
+      });
+      if (answer.button.accept) {
+        await model.client.send('POST', `runs/${run.uid}/abort`);
+      }
+    });
+  const rerun = () =>
+    act(async () => {
+      const next = await model.client.send<RunDetail>('POST', `runs/${run.uid}/rerun`, {});
+      open(next.uid);
+    });
   return (
     <span className="mlrun-Buttons" role="toolbar" aria-label={trans.__('Run')}>
-      {TERMINAL.has(run.state)
-        ? <button className="jp-Button jp-mod-styled jp-mod-accept" disabled={busy} onClick={rerun}>{trans.__('Run again')}</button>
-        : <button className="jp-Button jp-mod-styled jp-mod-warn" disabled={busy} onClick={abort}>{trans.__('Abort')}</button>}
-      <button className="jp-Button jp-mod-styled jp-mod-reject" onClick={() => Clipboard.copyToSystem(`${run.project}@${run.uid}`)}>{trans.__('Copy URI')}</button>
+      {TERMINAL.has(run.state) ? (
+        <button className="jp-Button jp-mod-styled jp-mod-accept" disabled={busy} onClick={rerun}>
+          {trans.__('Run again')}
+        </button>
+      ) : (
+        <button className="jp-Button jp-mod-styled jp-mod-warn" disabled={busy} onClick={abort}>
+          {trans.__('Abort')}
+        </button>
+      )}
+      <button
+        className="jp-Button jp-mod-styled jp-mod-reject"
+        onClick={() => Clipboard.copyToSystem(`${run.project}@${run.uid}`)}
+      >
+        {trans.__('Copy URI')}
+      </button>
     </span>
   );
 }
@@ -177,8 +256,11 @@ function LiveLog({ uid, model, going }: { uid: string; model: Model; going: bool
       }
       reading = true;
       try {
-        for (let more = true; more && !gone; ) {
-          const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, { after: log.current.last, limit: 1000 });
+        for (let more = true; more && !gone;) {
+          const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, {
+            after: log.current.last,
+            limit: 1000
+          });
           log.current.add(page.entries);
           more = page.entries.length >= 1000 || again;
           again = false;
@@ -224,10 +306,18 @@ function LiveLog({ uid, model, going }: { uid: string; model: Model; going: bool
   return (
     <>
       {error && <ErrorBox error={error} />}
-      <pre className="mlrun-Log" ref={node} tabIndex={0} aria-label={trans.__('Log')} onScroll={event => {
-        const it = event.currentTarget;
-        atEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 20;
-      }}>{text || (going ? trans.__('Nothing printed yet.') : trans.__('Nothing was printed.'))}</pre>
+      <pre
+        className="mlrun-Log"
+        ref={node}
+        tabIndex={0}
+        aria-label={trans.__('Log')}
+        onScroll={event => {
+          const it = event.currentTarget;
+          atEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 20;
+        }}
+      >
+        {text || (going ? trans.__('Nothing printed yet.') : trans.__('Nothing was printed.'))}
+      </pre>
     </>
   );
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from mlrun_jupyter_server.schema.artifacts import ArtifactSummary
 from mlrun_jupyter_server.schema.common import Limit
+
+State = Literal["created", "pending", "running", "completed", "error", "aborted", "lost"]
 
 
 class RunQuery(msgspec.Struct, frozen=True):
@@ -36,7 +38,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     uid: str
     project: str
     name: str
-    state: str
+    state: State
     function: str
     iteration: int
     parent: str
