@@ -1,4 +1,4 @@
-/** What other extensions may use: the registry of the panel's sections. */
+/** What other extensions may use: the registry of the panel's sections, and the model that everything here shows. */
 import { Token } from '@lumino/coreutils';
 import { ISignal } from '@lumino/signaling';
 import type { ReactNode } from 'react';
@@ -26,4 +26,12 @@ export interface ISections {
 export const ISections = new Token<ISections>(
   'mlrun-jupyter:ISections',
   'The sections of the MLRun side panel; add one to show a list of your own.'
+);
+
+/** The one model: the lists of the project that is open, kept up to date by one stream of events. */
+export type IModel = Model;
+
+export const IModel = new Token<IModel>(
+  'mlrun-jupyter:IModel',
+  'The lists of the MLRun project that is open, live, and the typed client of the server.'
 );

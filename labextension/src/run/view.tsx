@@ -13,27 +13,31 @@ import { Log } from './log';
 
 export class RunView extends ReactWidget {
   constructor(
-    readonly uid: string,
+    readonly key: string,
     name: string,
     private readonly _model: Model,
     private readonly _trans: TranslationBundle,
     private readonly _open: (uid: string) => void
   ) {
     super();
-    this.id = `mlrun-run-${uid}`;
+    this.id = `mlrun-run-${key}`;
     this.title.label = name;
-    this.title.caption = uid;
+    this.title.caption = key;
     this.title.icon = mlrunIcon;
     this.title.closable = true;
     this.addClass('mlrun-View');
     this.node.tabIndex = -1;
   }
 
+  get args() {
+    return { uid: this.key };
+  }
+
   render() {
     return (
       <Trans.Provider value={this._trans}>
         <Boundary name={this.title.label}>
-          <Body uid={this.uid} model={this._model} open={this._open} named={name => (this.title.label = name)} />
+          <Body uid={this.key} model={this._model} open={this._open} named={name => (this.title.label = name)} />
         </Boundary>
       </Trans.Provider>
     );

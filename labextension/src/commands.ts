@@ -1,0 +1,16 @@
+/** The names of the commands; who wants a view asks for it by its command. */
+export const Commands = {
+  /** `{}`; shows the side panel. */
+  showPanel: 'mlrun:show-panel',
+  /** `{uid}` */
+  openRun: 'mlrun:open-run',
+  /** `{project, name}` or `{uri}` */
+  openFunction: 'mlrun:open-function',
+  /** `{uids}`, two to fifty. */
+  compare: 'mlrun:compare-runs',
+  /** `{uri}` */
+  openArtifact: 'mlrun:open-artifact'
+} as const;
+
+/** The plugin that the settings belong to. */
+export const SETTINGS = 'mlrun-jupyter:plugin';
