@@ -873,7 +873,10 @@ export interface components {
             };
             unseen: string[];
         };
-        /** Rerun */
+        /**
+         * Rerun
+         * @description What is to be other than it was; ``timeout``, ``retries`` and ``seed`` of null are the function's.
+         */
         Rerun: {
             /** @default {} */
             params: Record<string, unknown>;
@@ -883,6 +886,22 @@ export interface components {
             };
             /** @default  */
             executor: string;
+            /** @default  */
+            name: string;
+            /** @default null */
+            labels: {
+                [key: string]: string;
+            } | null;
+            timeout?: number | null;
+            retries?: number | null;
+            /** @default null */
+            seed: number | null;
+            /** @default null */
+            cache: boolean | null;
+            /** @default null */
+            hyperparams: Record<string, unknown> | null;
+            /** @default null */
+            hyper_param_options: Record<string, unknown> | null;
         };
         /** Row */
         Row: {
@@ -1780,6 +1799,7 @@ export interface operations {
         parameters: {
             query?: {
                 key?: string;
+                since?: string;
             };
             header?: never;
             path: {
@@ -2099,7 +2119,7 @@ export interface operations {
     getComplete: {
         parameters: {
             query: {
-                kind: "artifact" | "function" | "option" | "project" | "run";
+                kind: "artifact" | "function" | "option" | "path" | "project" | "run";
                 prefix?: string;
                 project?: string;
             };
