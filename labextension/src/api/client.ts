@@ -1,6 +1,7 @@
 /** One typed way to the server: requests, and the stream of events. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { parse, stringify } from './json';
 import type { Event } from './types';
 
 /** What the server said went wrong: the thing, the cause, the next step. */
@@ -49,7 +50,7 @@ export class Client implements IClient {
   }
 
   send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
-    return this._request<T>(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+    return this._request<T>(path, { method, body: body === undefined ? undefined : stringify(body) });
   }
 
   /** Reads events until the connection ends (then it returns), fails (then it throws) or `stop` says so. */
@@ -83,7 +84,7 @@ export class Client implements IClient {
       return undefined as T;
     }
     try {
-      return JSON.parse(text) as T;
+      return parse(text) as T;
     } catch {
       throw new ApiError(response.status, 'The answer cannot be read.', 'It is not JSON.', 'Look at the server log.');
     }

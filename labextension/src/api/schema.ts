@@ -696,6 +696,9 @@ export interface components {
             notebook: string;
             code: components["schemas"]["Code"][];
             files: string[];
+            sources: {
+                [key: string]: string;
+            };
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             returns: components["schemas"]["Output"][];
@@ -873,7 +876,10 @@ export interface components {
             };
             unseen: string[];
         };
-        /** Rerun */
+        /**
+         * Rerun
+         * @description What is to be other than it was; ``timeout``, ``retries`` and ``seed`` of null are the function's.
+         */
         Rerun: {
             /** @default {} */
             params: Record<string, unknown>;
@@ -883,6 +889,22 @@ export interface components {
             };
             /** @default  */
             executor: string;
+            /** @default  */
+            name: string;
+            /** @default null */
+            labels: {
+                [key: string]: string;
+            } | null;
+            timeout?: number | null;
+            retries?: number | null;
+            /** @default null */
+            seed: number | null;
+            /** @default null */
+            cache: boolean | null;
+            /** @default null */
+            hyperparams: Record<string, unknown> | null;
+            /** @default null */
+            hyper_param_options: Record<string, unknown> | null;
         };
         /** Row */
         Row: {
@@ -1002,6 +1024,10 @@ export interface components {
             run: string;
             name: string;
             direction: string;
+            /** @default  */
+            title: string;
+            /** @default  */
+            state: string;
         };
     };
     responses: never;
@@ -1354,6 +1380,8 @@ export interface operations {
                 tag?: string;
                 label?: string[];
                 tree?: string;
+                since?: string;
+                until?: string;
                 limit?: number;
                 page_token?: string;
             };
@@ -1780,6 +1808,7 @@ export interface operations {
         parameters: {
             query?: {
                 key?: string;
+                since?: string;
             };
             header?: never;
             path: {
@@ -2099,7 +2128,7 @@ export interface operations {
     getComplete: {
         parameters: {
             query: {
-                kind: "artifact" | "function" | "option" | "project" | "run";
+                kind: "artifact" | "function" | "option" | "path" | "project" | "run";
                 prefix?: string;
                 project?: string;
             };

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from mlrun_jupyter_server.core import Core
@@ -81,11 +83,27 @@ def complete(core: Core, asked: CompletionQuery) -> Completions:
         found = [Completion(name, doc) for name, doc in sorted(names.items())]
     elif asked.kind == "run":
         found = [Completion(run.uid[:12], f"{run.name}, {run.state}") for run in store.list_runs(project, limit=COMPLETIONS)]
+    elif asked.kind == "path":
+        found = _paths(Path(core.root), asked.prefix)
     else:
         rows = store.list_artifacts(project, limit=1000)
         uris = {artifact.uri().partition("@")[0].partition("#")[0]: artifact for artifact, _ in rows}
         found = [Completion(uri, artifact.description or artifact.kind) for uri, artifact in uris.items()]
     return Completions(tuple(one for one in found if one.text.startswith(asked.prefix))[:COMPLETIONS])
+
+
+def _paths(root: Path, prefix: str) -> list[Completion]:
+    """What is in the folder that the prefix names, below the server's own; folders end with a slash."""
+    head = prefix.rpartition("/")[0]
+    folder = (root / head).resolve()
+    if prefix.startswith("/") or not folder.is_relative_to(root.resolve()) or not folder.is_dir():
+        return []
+    try:
+        names = sorted((entry.name, entry.is_dir()) for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except OSError:
+        # a folder that may not be read has no words
+        return []
+    return [Completion(f"{head}/{name}".lstrip("/") + ("/" if is_folder else ""), "") for name, is_folder in names]
 
 
 def _options() -> list[Completion]:

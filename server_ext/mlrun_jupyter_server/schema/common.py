@@ -61,7 +61,8 @@ class NewProject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CompletionQuery(msgspec.Struct, frozen=True):
-    kind: Literal["option", "function", "run", "artifact", "project"]
+    kind: Literal["option", "function", "run", "artifact", "project", "path"]
+    """``path``: files and folders below the server's own folder."""
     prefix: str = ""
     project: str = ""
 
