@@ -1,5 +1,5 @@
 /** The lineage of a run: what it came of at the left, what came of it at the right. */
-import { useMemo } from 'react';
+import { useLayoutEffect, useMemo, useRef } from 'react';
 import { IClient } from '../api/client';
 import { Graph, GraphNode } from '../api/types';
 import { useTrans } from '../parts';
@@ -37,6 +37,16 @@ function Drawing({ graph, uid, open }: { graph: Graph; uid: string; open(node: G
   const y = (id: string) => places.get(id)!.row * (HIGH + DOWN) + 2;
   const width = columns * (WIDE + ACROSS) - ACROSS + 4;
   const height = rows * (HIGH + DOWN) - DOWN + 4;
+  const node = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (node.current && places.has(uid)) {
+      // the run itself is in sight, whatever is around it
+      node.current.scrollTo({
+        left: x(uid) - node.current.clientWidth / 2 + WIDE / 2,
+        top: y(uid) - node.current.clientHeight / 2
+      });
+    }
+  }, [places, uid]);
   if (graph.nodes.length <= 1) {
     return <p className="mlrun-Empty">{trans.__('It read nothing that is recorded, and nothing came of it.')}</p>;
   }
@@ -45,7 +55,13 @@ function Drawing({ graph, uid, open }: { graph: Graph; uid: string; open(node: G
       {!graph.whole && (
         <p className="mlrun-Dim mlrun-Note">{trans.__('The nearest %1 of more.', graph.nodes.length)}</p>
       )}
-      <div className="mlrun-Scroll mlrun-Lineage" tabIndex={0} role="region" aria-label={trans.__('Lineage')}>
+      <div
+        ref={node}
+        className="mlrun-Scroll mlrun-Lineage"
+        tabIndex={0}
+        role="region"
+        aria-label={trans.__('Lineage')}
+      >
         <svg width={width} height={height} role="group" aria-label={trans.__('Lineage')}>
           <defs>
             <marker id="mlrun-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">

@@ -40,7 +40,11 @@ export const panel: JupyterFrontEndPlugin<void> = {
       id: 'functions',
       title: trans.__('Functions'),
       rank: 10,
-      render: of => createElement(FunctionsSection, { model: of, copy })
+      render: of =>
+        createElement(FunctionsSection, {
+          model: of,
+          open: each => void app.commands.execute(Commands.openFunction, { project: each.project, name: each.name })
+        })
     });
     registry.add({
       id: 'runs',

@@ -26,6 +26,7 @@ export const run: JupyterFrontEndPlugin<void> = {
     const services = {
       rendermime,
       open: (uid: string) => command(Commands.openRun, { uid }),
+      compare: (uids: string[]) => void app.commands.execute(Commands.compare, { uids }),
       openArtifact: (uri: string) => command(Commands.openArtifact, { uri }),
       openFunction: (uri: string) => command(Commands.openFunction, { uri }),
       openNotebook: async (of: RunDetail) => {

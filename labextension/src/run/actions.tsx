@@ -1,13 +1,15 @@
 /** What can be done with a run: the buttons of its view. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { useState } from 'react';
-import { RunDetail, TERMINAL } from '../api/types';
+import { ApiError } from '../api/client';
+import { Page, RunDetail, RunSummary, TERMINAL } from '../api/types';
 import { Model } from '../model';
 import { useTrans } from '../parts';
 import { Button, attempt, copied } from '../views/pieces';
 
 export interface IActions {
   open(uid: string): void;
+  compare(uids: string[]): void;
   /** Opens a copy of the executed notebook. */
   openNotebook(run: RunDetail): Promise<void>;
   /** The run was deleted. */
@@ -21,7 +23,7 @@ interface IButtons extends IActions {
   change(on: boolean): void;
 }
 
-export function Buttons({ run, model, open, openNotebook, gone, changing, change }: IButtons) {
+export function Buttons({ run, model, open, openNotebook, compare, gone, changing, change }: IButtons) {
   const trans = useTrans();
   const [busy, setBusy] = useState(false);
   const act = async (call: () => Promise<unknown>) => {
@@ -49,6 +51,22 @@ export function Buttons({ run, model, open, openNotebook, gone, changing, change
     });
   const start = (what: 'rerun' | 'replay' | 'resume') =>
     act(async () => open((await model.client.send<{ uid: string }>('POST', `runs/${run.uid}/${what}`, {})).uid));
+  const before = async () => {
+    const name = run.function.replace(/@.*$/, '');
+    const path = `projects/${encodeURIComponent(run.project)}/runs`;
+    // uids begin with the time, so the one before is the first smaller one
+    const page = await model.client.get<Page<RunSummary>>(path, { function: name, limit: 50, until: run.created });
+    const found = page.items.find(each => each.uid !== run.uid);
+    if (!found) {
+      throw new ApiError(
+        -1,
+        trans.__('There is no earlier run to compare it with.'),
+        '',
+        trans.__('Run it again first.')
+      );
+    }
+    compare([found.uid, run.uid]);
+  };
   const over = TERMINAL.has(run.state);
   const failed = over && run.state !== 'completed';
   return (
@@ -84,6 +102,16 @@ export function Buttons({ run, model, open, openNotebook, gone, changing, change
           onClick={() => start('replay')}
         >
           {trans.__('Replay')}
+        </Button>
+      )}
+      {over && !run.parent && (
+        <Button
+          look="minimal"
+          disabled={busy}
+          label={trans.__('Compare with the run of this function before it')}
+          onClick={() => act(before)}
+        >
+          {trans.__('Compare')}
         </Button>
       )}
       <Button

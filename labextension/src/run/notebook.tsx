@@ -1,12 +1,12 @@
 /** The executed notebook, drawn by JupyterLab's own renderers. Nothing in it is trusted: scripts of outputs do not run. */
 import { IOutput } from '@jupyterlab/nbformat';
 import { OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
-import { IRenderMimeRegistry, MimeModel } from '@jupyterlab/rendermime';
-import { Widget } from '@lumino/widgets';
-import { memo, useLayoutEffect, useRef } from 'react';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { memo } from 'react';
 import { RunDetail, TERMINAL } from '../api/types';
 import { Model } from '../model';
 import { ErrorBox, useTrans } from '../parts';
+import { CodeBlock, Hosted, rendered } from '../views/code';
 import { useLoad } from '../views/pieces';
 import { useTold } from './use';
 
@@ -25,37 +25,6 @@ interface INotebook {
 
 const text = (of: string | string[]) => (Array.isArray(of) ? of.join('') : of);
 
-/** Puts a Lumino widget where React draws. */
-function Hosted({ make, deps }: { make(): Widget; deps: readonly unknown[] }) {
-  const node = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    const widget = make();
-    Widget.attach(widget, node.current!);
-    return () => {
-      if (widget.isAttached) {
-        Widget.detach(widget);
-      }
-      widget.dispose();
-    };
-  }, deps);
-  return <div ref={node} />;
-}
-
-function rendered(registry: IRenderMimeRegistry, type: string, source: string): Widget {
-  const renderer = registry.createRenderer(type);
-  void renderer.renderModel(new MimeModel({ data: { [type]: source }, trusted: false })).catch(error => {
-    console.error('MLRun: a cell could not be drawn', error);
-    renderer.node.textContent = source;
-  });
-  return renderer;
-}
-
-/** More ticks than any run of them inside, as Markdown asks of a fence. */
-function fence(source: string): string {
-  const longest = Math.max(2, ...[...source.matchAll(/`+/g)].map(match => match[0].length));
-  return '`'.repeat(longest + 1);
-}
-
 const Cell = memo(
   function Cell({ cell, language, registry }: { cell: ICell; language: string; registry: IRenderMimeRegistry }) {
     const trans = useTrans();
@@ -69,7 +38,6 @@ const Cell = memo(
       );
     }
     const outputs = cell.outputs ?? [];
-    const ticks = fence(source);
     const injected = cell.metadata?.tags?.includes('injected-parameters');
     return (
       <div className="mlrun-Cell" data-injected={!!injected}>
@@ -78,14 +46,7 @@ const Cell = memo(
         </span>
         <div className="mlrun-Cell-body">
           {injected && <div className="mlrun-Dim mlrun-Note">{trans.__('The parameters of this run')}</div>}
-          {source.trim() !== '' && (
-            <div className="mlrun-Cell-source">
-              <Hosted
-                make={() => rendered(registry, 'text/markdown', `${ticks}${language}\n${source}\n${ticks}`)}
-                deps={[source]}
-              />
-            </div>
-          )}
+          {source.trim() !== '' && <CodeBlock source={source} language={language} registry={registry} />}
           {outputs.length > 0 && (
             <Hosted
               make={() =>

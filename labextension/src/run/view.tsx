@@ -108,7 +108,8 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
       ? services.open(node.id)
       : node.kind === 'function'
         ? services.openFunction(node.uri)
-        : services.openArtifact(node.uri);
+        : // a file that was read has no record to show
+          node.uri.startsWith('store://') && services.openArtifact(node.uri);
   const tabs: (readonly [Tab, string])[] = [
     ['overview', trans.__('Overview')],
     ['log', trans.__('Log')],
