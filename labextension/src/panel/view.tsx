@@ -28,7 +28,7 @@ export class Panel extends ReactWidget {
   constructor(
     private readonly _model: Model,
     private readonly _sections: ISections,
-    private readonly _memory: Promise<IPanelMemory>,
+    memory: Promise<IPanelMemory>,
     private readonly _trans: TranslationBundle
   ) {
     super();
@@ -38,8 +38,8 @@ export class Panel extends ReactWidget {
     this.addClass('mlrun-Panel');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', 'MLRun');
-    void _memory.then(memory => {
-      this._known = memory;
+    void memory.then(found => {
+      this._known = found;
       this.update();
     });
   }
