@@ -526,6 +526,7 @@ export interface components {
         /** Analysis */
         Analysis: {
             line: string;
+            name: string;
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             outputs: components["schemas"]["Output"][];
@@ -535,6 +536,10 @@ export interface components {
             hash: string;
             up_to_date: boolean | null;
             latest_hash: string;
+            /** @default  */
+            latest_notebook: string;
+            /** @default 0 */
+            latest_cell: number;
         };
         /** AnalysisProblem */
         AnalysisProblem: {
@@ -546,6 +551,8 @@ export interface components {
             cell: number;
             /** @default  */
             name: string;
+            /** @default  */
+            kind: string;
         };
         /** ArtifactDetail */
         ArtifactDetail: {
@@ -2099,9 +2106,11 @@ export interface operations {
     getComplete: {
         parameters: {
             query: {
-                kind: "artifact" | "function" | "option" | "project" | "run";
+                kind: "artifact" | "command" | "function" | "option" | "parameter" | "project" | "run" | "run-option" | "value";
                 prefix?: string;
                 project?: string;
+                function?: string;
+                option?: string;
             };
             header?: never;
             path?: never;
