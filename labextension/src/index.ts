@@ -1,4 +1,5 @@
 /** The plugins, each small. */
+import { artifact } from './plugins/artifact';
 import { model } from './plugins/model';
 import { panel, sections } from './plugins/panel';
 import { run } from './plugins/run';
@@ -6,4 +7,4 @@ import { shell } from './plugins/shell';
 
 export { IModel, ISection, ISections } from './tokens';
 
-export default [model, sections, panel, run, shell];
+export default [model, sections, panel, run, artifact, shell];

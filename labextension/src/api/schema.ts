@@ -703,6 +703,9 @@ export interface components {
             notebook: string;
             code: components["schemas"]["Code"][];
             files: string[];
+            sources: {
+                [key: string]: string;
+            };
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             returns: components["schemas"]["Output"][];
@@ -880,7 +883,10 @@ export interface components {
             };
             unseen: string[];
         };
-        /** Rerun */
+        /**
+         * Rerun
+         * @description What is to be other than it was; ``timeout``, ``retries`` and ``seed`` of null are the function's.
+         */
         Rerun: {
             /** @default {} */
             params: Record<string, unknown>;
@@ -890,6 +896,22 @@ export interface components {
             };
             /** @default  */
             executor: string;
+            /** @default  */
+            name: string;
+            /** @default null */
+            labels: {
+                [key: string]: string;
+            } | null;
+            timeout?: number | null;
+            retries?: number | null;
+            /** @default null */
+            seed: number | null;
+            /** @default null */
+            cache: boolean | null;
+            /** @default null */
+            hyperparams: Record<string, unknown> | null;
+            /** @default null */
+            hyper_param_options: Record<string, unknown> | null;
         };
         /** Row */
         Row: {
@@ -1009,6 +1031,10 @@ export interface components {
             run: string;
             name: string;
             direction: string;
+            /** @default  */
+            title: string;
+            /** @default  */
+            state: string;
         };
     };
     responses: never;
@@ -1361,6 +1387,8 @@ export interface operations {
                 tag?: string;
                 label?: string[];
                 tree?: string;
+                since?: string;
+                until?: string;
                 limit?: number;
                 page_token?: string;
             };
@@ -1787,6 +1815,7 @@ export interface operations {
         parameters: {
             query?: {
                 key?: string;
+                since?: string;
             };
             header?: never;
             path: {
@@ -2106,7 +2135,7 @@ export interface operations {
     getComplete: {
         parameters: {
             query: {
-                kind: "artifact" | "command" | "function" | "option" | "parameter" | "project" | "run" | "run-option" | "value";
+                kind: "artifact" | "command" | "function" | "option" | "parameter" | "path" | "project" | "run" | "run-option" | "value";
                 prefix?: string;
                 project?: string;
                 function?: string;

@@ -280,13 +280,13 @@ export function ArtifactsSection({
   listing,
   label,
   empty,
-  copy
+  open
 }: {
   model: Model;
   listing: 'artifacts' | 'models';
   label: string;
   empty: string;
-  copy(text: string): void;
+  open(uri: string): void;
 }) {
   return (
     <Filtered<ArtifactSummary>
@@ -294,7 +294,7 @@ export function ArtifactsSection({
       listing={model[listing]}
       height={44}
       keyOf={each => each.uri}
-      open={each => copy(each.uri)}
+      open={each => open(each.uri)}
       textOf={each => `${each.key} ${each.kind} ${each.tags.join(' ')}`}
       empty={empty}
       draw={each => (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter_server.core import Core
@@ -123,7 +125,25 @@ def _artifacts(core: Core, asked: CompletionQuery) -> list[Completion]:
     return [Completion(uri, artifact.description or artifact.kind) for uri, artifact in uris.items()]
 
 
+def _files(core: Core, asked: CompletionQuery) -> list[Completion]:
+    return _paths(Path(core.root), asked.prefix)
+
+
+def _paths(root: Path, prefix: str) -> list[Completion]:
+    """What is in the folder that the prefix names, below the server's own; folders end with a slash."""
+    head = prefix.rpartition("/")[0]
+    folder = (root / head).resolve()
+    if prefix.startswith("/") or not folder.is_relative_to(root.resolve()) or not folder.is_dir():
+        return []
+    try:
+        names = sorted((entry.name, entry.is_dir()) for entry in os.scandir(folder) if not entry.name.startswith("."))
+    except OSError:
+        # a folder that may not be read has no words
+        return []
+    return [Completion(f"{head}/{name}".lstrip("/") + ("/" if is_folder else ""), "") for name, is_folder in names]
+
+
 KINDS: dict[str, Callable[[Core, Any], list[Completion]]] = {
     "option": _of_cells, "run-option": _of_runs, "command": _commands, "value": _values, "project": _projects, "function": _functions,
-    "parameter": _parameters, "run": _runs, "artifact": _artifacts,
+    "parameter": _parameters, "run": _runs, "artifact": _artifacts, "path": _files,
 }  # fmt: skip
