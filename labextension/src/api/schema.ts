@@ -684,6 +684,8 @@ export interface components {
             source: string;
             /** @default null */
             execution_count: number | null;
+            /** @default true */
+            ok: boolean;
         };
         /** File */
         File: {

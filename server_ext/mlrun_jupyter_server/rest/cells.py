@@ -25,7 +25,7 @@ def analyse(core: Core, asked: CellToAnalyse) -> Analysis:
     from mlrun_jupyter.notebooks.define import define_cell
     from mlrun_jupyter.notebooks.lines import cell_parser, function_fields, head
 
-    cells = [Cell(one.execution_count, one.source) for one in asked.cells if one.execution_count]
+    cells = [Cell(one.execution_count, one.source, one.ok) for one in asked.cells if one.execution_count]
     waiting = [one.source for one in asked.cells if not one.execution_count]
     own, _, rest = asked.source.partition("\n")
     stands = LINE.match(own)

@@ -12,6 +12,8 @@ from mlrun_jupyter_server.schema.functions import Input, Output, Parameter
 class ExecutedCell(msgspec.Struct, frozen=True):
     source: str
     execution_count: int | None = None
+    ok: bool = True
+    """Whether it ran to its end."""
 
 
 class CellToAnalyse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
