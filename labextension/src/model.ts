@@ -248,16 +248,30 @@ export class Model implements IDisposable {
       }
     }
     this._changed.emit();
-    if (!project) {
-      return;
-    }
+    // without a project as well: the first one is told by the stream
     this._restartStream();
-    await this.refresh();
+    if (project) {
+      await this.refresh();
+    }
   }
 
   async refresh(): Promise<void> {
     const lists = [this.runs, this.functions, this.artifacts, this.models].map(each => each.refresh());
     await Promise.all([...lists, this._readGoing()]);
+  }
+
+  /** There is a new project; the first of all is shown. */
+  private async _readProjects(): Promise<void> {
+    try {
+      this.projects = (await this.client.get<Page<Project>>('projects')).items;
+    } catch (error) {
+      console.warn('MLRun: the projects could not be read.', error);
+    }
+    if (!this.project && this.projects.length) {
+      await this.open(this.projects[0].name);
+    } else {
+      this._changed.emit();
+    }
   }
 
   private async _readGoing(): Promise<void> {
@@ -308,7 +322,7 @@ export class Model implements IDisposable {
   }
 
   private _restartStream(): void {
-    if (this._disposed || !this.project) {
+    if (this._disposed) {
       return;
     }
     this._stop.abort();
@@ -320,7 +334,7 @@ export class Model implements IDisposable {
     const runs = [...this._watched.keys()].join(',');
     try {
       await this.client.events(
-        { project: this.project, runs: runs || undefined },
+        { project: this.project || undefined, runs: runs || undefined },
         this._lastId,
         event => !stop.aborted && this._take(event),
         stop
@@ -376,7 +390,11 @@ export class Model implements IDisposable {
     } else if (event.event === 'journal') {
       this._journal.emit(event.data);
       return;
+    } else if (event.event === 'project') {
+      void this._readProjects();
+      return;
     } else if (event.event === 'reset') {
+      void this._readProjects();
       void this.refresh();
       return;
     }
@@ -385,8 +403,8 @@ export class Model implements IDisposable {
 
   private _takeRun(run: RunSummary): void {
     this._run.emit(run);
-    if (run.parent) {
-      // a sweep's own view lists these
+    if (run.parent || (run.project && run.project !== this.project)) {
+      // a sweep's own view lists its runs; one of another project is told to its view alone
       return;
     }
     this.runs.put(run);

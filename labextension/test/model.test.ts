@@ -32,6 +32,7 @@ const run = (uid: string, more: Partial<RunSummary> = {}): RunSummary => ({
 class Server implements IClient {
   runs: RunSummary[] = [];
   down = false;
+  projects = ['p', 'q'];
   streams: { query: Query; lastId: string; seen: (event: Event) => void; end: () => void }[] = [];
 
   async get<T>(path: string): Promise<T> {
@@ -39,8 +40,8 @@ class Server implements IClient {
       throw new Error('down');
     }
     const answers: Record<string, unknown> = {
-      status: { version: '0', current_project: 'p' },
-      projects: { items: [{ name: 'p' }, { name: 'q' }], next_page_token: '' },
+      status: { version: '0', current_project: '' },
+      projects: { items: this.projects.map(name => ({ name })), next_page_token: '' },
       'projects/p/runs': { items: this.runs, next_page_token: '' }
     };
     return (answers[path] ?? { items: [], next_page_token: '' }) as T;
@@ -173,4 +174,25 @@ test('an older version that gets a tag does not take the place of the latest', a
   server.say('function', version('new', 'latest'), '1');
   server.say('function', version('old', 'prod'), '2');
   expect(model.functions.items.map(each => each.hash)).toEqual(['new']);
+});
+
+test('the first project of all is shown when it comes', async () => {
+  server.projects = [];
+  await model.start();
+  expect(model.project).toBe('');
+  server.projects = ['p'];
+  server.runs = [run('one')];
+  server.say('project', { name: 'p' }, '1');
+  await soon();
+  expect(model.project).toBe('p');
+  expect(model.runs.items.map(each => each.uid)).toEqual(['one']);
+});
+
+test('a new project is in the list, and does not take the place of the one that is shown', async () => {
+  await model.start();
+  server.projects = ['p', 'q', 'r'];
+  server.say('project', { name: 'r' }, '1');
+  await soon();
+  expect(model.projects.map(each => each.name)).toEqual(['p', 'q', 'r']);
+  expect(model.project).toBe('p');
 });

@@ -1,6 +1,7 @@
 /** The model, and the toasts when a run ends. */
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Client } from '../api/client';
 import { SETTINGS } from '../commands';
@@ -8,13 +9,20 @@ import { Model } from '../model';
 import { IModel } from '../tokens';
 import { Toasts, whichOf } from '../toasts';
 
+const SHOWN = 'mlrun-jupyter:project';
+
 export const model: JupyterFrontEndPlugin<IModel> = {
   id: SETTINGS,
   description: 'The lists of a project, kept up to date by one stream of events.',
   autoStart: true,
   provides: IModel,
-  optional: [ITranslator, ISettingRegistry],
-  activate: (app: JupyterFrontEnd, translator: ITranslator | null, settings: ISettingRegistry | null) => {
+  optional: [ITranslator, ISettingRegistry, IStateDB],
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator | null,
+    settings: ISettingRegistry | null,
+    state: IStateDB | null
+  ) => {
     const trans = (translator ?? nullTranslator).load('mlrun_jupyter');
     const found = new Model(new Client(app.serviceManager.serverSettings));
     const toasts = new Toasts(trans, (command, args) => void app.commands.execute(command, args));
@@ -32,7 +40,16 @@ export const model: JupyterFrontEndPlugin<IModel> = {
       } catch (error) {
         console.warn('MLRun: the settings could not be read; the defaults are used.', error);
       }
-      await found.start(preferred);
+      // the project that was shown last in this workspace comes before the one that the settings name
+      const last = await state?.fetch(SHOWN).catch(() => undefined);
+      await found.start(typeof last === 'string' && last ? last : preferred);
+      let kept = found.project;
+      found.changed.connect(() => {
+        if (found.project && found.project !== kept) {
+          kept = found.project;
+          void state?.save(SHOWN, kept);
+        }
+      });
     };
     void app.restored.then(begin);
     return found;
