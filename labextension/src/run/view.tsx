@@ -1,23 +1,35 @@
-/** The main-area view of one run. */
+/** The main-area view of one run: a head that stays in sight, and pages below it. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
-import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
-import { ReactNode, useEffect, useRef, useState } from 'react';
+import { ISignal, Signal } from '@lumino/signaling';
+import { KeyboardEvent, ReactNode, useEffect, useState } from 'react';
 import { ApiError } from '../api/client';
-import { Entry, RunDetail, RunSummary, TERMINAL } from '../api/types';
-import { bytes, duration, value } from '../format';
+import { FunctionDetail, Graph, RunDetail, TERMINAL } from '../api/types';
+import { Commands } from '../commands';
+import { RunForm, startAgain } from '../form/form';
+import { bytes, duration } from '../format';
 import { mlrunIcon } from '../icon';
-import { Model, asApiError } from '../model';
+import { LineageGraph } from '../lineage/graph';
+import { asApiError } from '../model';
 import { Boundary, ErrorBox, StateMark, Trans, useTrans } from '../parts';
-import { Log } from './log';
+import { About } from './about';
+import { Buttons } from './buttons';
+import { Host, IHost, useHost } from './host';
+import { Iterations } from './iterations';
+import { useClock, useRun } from './live';
+import { LiveLog } from './logview';
+import { NotebookView } from './notebookview';
+import { Overview } from './overview';
 
 export class RunView extends ReactWidget {
+  private _pageChanged = new Signal<this, void>(this);
+
   constructor(
     readonly key: string,
     name: string,
-    private readonly _model: Model,
+    private readonly _host: IHost,
     private readonly _trans: TranslationBundle,
-    private readonly _open: (uid: string) => void
+    private _page = ''
   ) {
     super();
     this.id = `mlrun-run-${key}`;
@@ -26,19 +38,37 @@ export class RunView extends ReactWidget {
     this.title.icon = mlrunIcon;
     this.title.closable = true;
     this.addClass('mlrun-View');
+    this.addClass('mlrun-RunView');
     this.node.tabIndex = -1;
   }
 
+  /** Another page of it is shown: the layout is to be saved. */
+  get pageChanged(): ISignal<this, void> {
+    return this._pageChanged;
+  }
+
   get args() {
-    return { uid: this.key };
+    return { uid: this.key, page: this._page };
   }
 
   render() {
+    const turn = (page: string) => {
+      this._page = page;
+      this._pageChanged.emit();
+    };
     return (
       <Trans.Provider value={this._trans}>
-        <Boundary name={this.title.label}>
-          <Body uid={this.key} model={this._model} open={this._open} named={name => (this.title.label = name)} />
-        </Boundary>
+        <Host.Provider value={this._host}>
+          <Boundary name={this.title.label}>
+            <Body
+              uid={this.key}
+              first={this._page}
+              named={name => (this.title.label = name)}
+              turn={turn}
+              close={() => this.parent?.dispose()}
+            />
+          </Boundary>
+        </Host.Provider>
       </Trans.Provider>
     );
   }
@@ -46,282 +76,271 @@ export class RunView extends ReactWidget {
 
 interface IBody {
   uid: string;
-  model: Model;
-  open(uid: string): void;
+  first: string;
   named(name: string): void;
+  turn(page: string): void;
+  close(): void;
 }
 
-function Body({ uid, model, open, named }: IBody) {
+interface IPage {
+  id: string;
+  title: string;
+  draw(): ReactNode;
+}
+
+function Body({ uid, first, named, turn, close }: IBody) {
   const trans = useTrans();
-  const [run, setRun] = useState<RunDetail | null>(null);
-  const [error, setError] = useState<ApiError | null>(null);
-  const [turn, setTurn] = useState(0);
+  const { model } = useHost();
+  const { run, error, again } = useRun(model, uid);
+  const [page, setPage] = useState(first || 'overview');
+  const [changing, setChanging] = useState(false);
+  const name = run?.name;
   useEffect(() => {
-    let gone = false;
-    model.client.get<RunDetail>(`runs/${uid}`).then(
-      found => {
-        if (!gone) {
-          setRun(found);
-          setError(null);
-          named(found.name);
-        }
-      },
-      failure => !gone && setError(asApiError(failure))
-    );
-    return () => {
-      gone = true;
-    };
-  }, [uid, turn]);
-  useEffect(() => {
-    const changed = (_: Model, next: RunSummary) => {
-      if (next.uid === uid && !next.iteration) {
-        setRun(before => before && { ...before, ...next });
-        if (TERMINAL.has(next.state)) {
-          setTurn(before => before + 1);
-        }
-      }
-    };
-    model.runChanged.connect(changed);
-    return () => void model.runChanged.disconnect(changed);
-  }, [uid]);
+    if (name) {
+      named(run!.iteration ? `${name} #${run!.iteration}` : name);
+    }
+  }, [name]);
   if (!run) {
     return error ? (
-      <ErrorBox error={error} retry={() => setTurn(turn + 1)} />
+      <ErrorBox error={error} retry={again} />
     ) : (
       <div className="mlrun-Empty" role="status">
         {trans.__('Loading…')}
       </div>
     );
   }
+  const going = !TERMINAL.has(run.state);
+  const pages: IPage[] = [
+    { id: 'overview', title: trans.__('Overview'), draw: () => <Overview run={run} /> },
+    ...(run.is_sweep
+      ? [{ id: 'iterations', title: trans.__('Iterations'), draw: () => <Iterations run={run} /> }]
+      : []),
+    { id: 'log', title: trans.__('Log'), draw: () => <LiveLog uid={uid} going={going} /> },
+    { id: 'notebook', title: trans.__('Notebook'), draw: () => <NotebookView run={run} /> },
+    {
+      id: 'artifacts',
+      title: run.artifacts.length ? trans.__('Artifacts (%1)', run.artifacts.length) : trans.__('Artifacts'),
+      draw: () => <Artifacts run={run} />
+    },
+    { id: 'lineage', title: trans.__('Lineage'), draw: () => <Lineage run={run} /> },
+    { id: 'about', title: trans.__('Environment'), draw: () => <About run={run} /> }
+  ];
+  const shown = pages.find(each => each.id === page) ?? pages[0];
+  const show = (id: string) => {
+    setChanging(false);
+    setPage(id);
+    turn(id);
+  };
   return (
     <div className="mlrun-Run">
       <header>
-        <h1>{run.name}</h1>
+        <h1 title={run.name}>{run.iteration ? `${run.name} #${run.iteration}` : run.name}</h1>
         <StateMark state={run.state} />
-        <span className="mlrun-Dim">{duration(run.duration)}</span>
-        <Buttons run={run} model={model} open={open} />
+        <Elapsed run={run} />
+        <Buttons run={run} change={() => setChanging(true)} deleted={close} />
       </header>
-      {error && <ErrorBox error={error} retry={() => setTurn(turn + 1)} />}
+      {error && <ErrorBox error={error} retry={again} />}
       {run.cause && <p className="mlrun-Cause">{run.cause}</p>}
-      <div className="mlrun-Columns">
-        <Facts title={trans.__('Results')} facts={run.results} empty={trans.__('none')} />
-        <Facts title={trans.__('Parameters')} facts={run.parameters} empty={trans.__('none')} />
-        <Facts
-          title={trans.__('About')}
-          facts={{
-            [trans.__('function')]: run.function,
-            [trans.__('uid')]: run.uid,
-            [trans.__('created')]: run.created && new Date(run.created).toLocaleString(),
-            [trans.__('where')]: run.executor,
-            [trans.__('who')]: run.owner,
-            [trans.__('commit')]: run.commit,
-            [trans.__('memory')]: run.peak_memory ? bytes(run.peak_memory) : '',
-            ...run.inputs
-          }}
-          empty=""
-        />
-      </div>
-      {run.error && (
-        <Part title={trans.__('Error')}>
-          <pre className="mlrun-Log">{run.error}</pre>
-        </Part>
-      )}
-      {run.artifacts.length > 0 && (
-        <Part title={trans.__('Artifacts')}>
-          <ul className="mlrun-Artifacts">
-            {run.artifacts.map(each => (
-              <li key={each.uri}>
-                <span>{each.key}</span>
-                <span className="mlrun-Dim">{each.kind}</span>
-                <span className="mlrun-Dim">{bytes(each.size)}</span>
-                <button
-                  className="jp-Button jp-mod-styled jp-mod-minimal"
-                  onClick={() => Clipboard.copyToSystem(each.uri)}
-                >
-                  {trans.__('Copy URI')}
-                </button>
-              </li>
-            ))}
-          </ul>
-        </Part>
-      )}
-      {run.notes.length > 0 && (
-        <Part title={trans.__('Notes')}>
-          <ul>
-            {run.notes.map((each, at) => (
-              <li key={at}>{each}</li>
-            ))}
-          </ul>
-        </Part>
-      )}
-      <Part title={trans.__('Log')}>
-        <Boundary name={trans.__('Log')}>
-          <LiveLog uid={uid} model={model} going={!TERMINAL.has(run.state)} />
+      <Tabs uid={uid} pages={pages} shown={changing ? '' : shown.id} show={show} />
+      <div
+        className="mlrun-Run-page"
+        role="tabpanel"
+        id={`mlrun-${uid}-page`}
+        aria-labelledby={changing ? undefined : `mlrun-${uid}-${shown.id}`}
+        data-page={changing ? 'change' : shown.id}
+      >
+        <Boundary
+          key={changing ? 'change' : shown.id}
+          name={changing ? trans.__('Run again with changes') : shown.title}
+        >
+          {changing ? <Change run={run} cancel={() => setChanging(false)} /> : shown.draw()}
         </Boundary>
-      </Part>
+      </div>
     </div>
   );
 }
 
-const Part = ({ title, children }: { title: string; children: ReactNode }) => (
-  <section className="mlrun-Part">
-    <h2>{title}</h2>
-    {children}
-  </section>
-);
-
-function Facts({ title, facts, empty }: { title: string; facts: Record<string, unknown>; empty: string }) {
-  const shown = Object.entries(facts).filter(([, each]) => each !== '' && each !== undefined);
+function Elapsed({ run }: { run: RunDetail }) {
+  const going = run.state === 'running';
+  const now = useClock(going);
+  const seconds = going && run.started ? (now - Date.parse(run.started)) / 1000 : run.duration;
+  const { of, cell, text } = run.progress;
   return (
-    <Part title={title}>
-      {shown.length ? (
-        <dl>
-          {shown.map(([name, each]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd title={value(each)}>{value(each)}</dd>
-            </div>
-          ))}
-        </dl>
-      ) : (
-        <p className="mlrun-Dim">{empty}</p>
-      )}
-    </Part>
-  );
-}
-
-function Buttons({ run, model, open }: { run: RunDetail; model: Model; open(uid: string): void }) {
-  const trans = useTrans();
-  const [busy, setBusy] = useState(false);
-  const act = async (call: () => Promise<void>) => {
-    setBusy(true);
-    try {
-      await call();
-    } catch (failure) {
-      const error = asApiError(failure);
-      Notification.error([error.what, error.why, error.nextStep].filter(Boolean).join(' '), { autoClose: false });
-    } finally {
-      setBusy(false);
-    }
-  };
-  const abort = () =>
-    act(async () => {
-      const answer = await showDialog({
-        title: trans.__('Abort "%1"?', run.name),
-        body: trans.__('What it has stored so far stays.'),
-        buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Abort') })]
-      });
-      if (answer.button.accept) {
-        await model.client.send('POST', `runs/${run.uid}/abort`);
-      }
-    });
-  const rerun = () =>
-    act(async () => {
-      const next = await model.client.send<RunDetail>('POST', `runs/${run.uid}/rerun`, {});
-      open(next.uid);
-    });
-  return (
-    <span className="mlrun-Buttons" role="toolbar" aria-label={trans.__('Run')}>
-      {TERMINAL.has(run.state) ? (
-        <button className="jp-Button jp-mod-styled jp-mod-accept" disabled={busy} onClick={rerun}>
-          {trans.__('Run again')}
-        </button>
-      ) : (
-        <button className="jp-Button jp-mod-styled jp-mod-warn" disabled={busy} onClick={abort}>
-          {trans.__('Abort')}
-        </button>
-      )}
-      <button
-        className="jp-Button jp-mod-styled jp-mod-reject"
-        onClick={() => Clipboard.copyToSystem(`${run.project}@${run.uid}`)}
-      >
-        {trans.__('Copy URI')}
-      </button>
+    <span className="mlrun-Dim mlrun-Elapsed">
+      {[duration(seconds), going && (text || (of > 1 ? `${cell}/${of}` : ''))].filter(Boolean).join(' · ')}
     </span>
   );
 }
 
-/** What the run has printed, followed while it goes on; stays at the end unless the reader has scrolled up. */
-function LiveLog({ uid, model, going }: { uid: string; model: Model; going: boolean }) {
+interface ITabs {
+  uid: string;
+  pages: readonly IPage[];
+  shown: string;
+  show(id: string): void;
+}
+
+function Tabs({ uid, pages, shown, show }: ITabs) {
   const trans = useTrans();
-  const log = useRef(new Log());
-  const node = useRef<HTMLPreElement>(null);
-  const [text, setText] = useState('');
+  const move = (event: KeyboardEvent, at: number) => {
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: pages.length - 1 }[event.key];
+    if (to === undefined) {
+      return;
+    }
+    const next = pages[(to + pages.length) % pages.length];
+    show(next.id);
+    document.getElementById(`mlrun-${uid}-${next.id}`)?.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return (
+    <div className="mlrun-Tabs" role="tablist" aria-label={trans.__('Pages of the run')}>
+      {pages.map((each, at) => (
+        <button
+          key={each.id}
+          id={`mlrun-${uid}-${each.id}`}
+          type="button"
+          role="tab"
+          aria-selected={each.id === shown}
+          aria-controls={`mlrun-${uid}-page`}
+          tabIndex={each.id === shown || (!shown && at === 0) ? 0 : -1}
+          onClick={() => show(each.id)}
+          onKeyDown={event => move(event, at)}
+        >
+          {each.title}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** Reads one thing of the server, and draws it. */
+function Loaded<T>({ path, draw }: { path: string; draw(found: T): ReactNode }) {
+  const trans = useTrans();
+  const { model } = useHost();
+  const [found, setFound] = useState<T | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
   useEffect(() => {
     let gone = false;
-    let reading = false;
-    let again = false;
-    const read = async () => {
-      // one reader at a time: entries have an order, and the pages give it
-      if (reading) {
-        again = true;
-        return;
-      }
-      reading = true;
-      try {
-        for (let more = true; more && !gone;) {
-          const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, {
-            after: log.current.last,
-            limit: 1000
-          });
-          log.current.add(page.entries);
-          more = page.entries.length >= 1000 || again;
-          again = false;
-        }
-        if (!gone) {
-          setText(log.current.text);
-          setError(null);
-        }
-      } catch (failure) {
-        if (!gone) {
-          setError(asApiError(failure));
-        }
-      }
-      reading = false;
-    };
-    const heard = (_: Model, event: { uid: string; entries: Entry[] }) => {
-      if (event.uid !== uid) {
-        return;
-      }
-      if (reading || (event.entries[0] && event.entries[0].n > log.current.last + 1)) {
-        // something before it is missing: the journal itself has it
-        void read();
-      } else {
-        log.current.add(event.entries);
-        setText(log.current.text);
-      }
-    };
-    model.journal.connect(heard);
-    const watch = going ? model.watch(uid) : null;
-    void read();
+    model.client.get<T>(path).then(
+      it => !gone && (setFound(it), setError(null)),
+      failure => !gone && setError(asApiError(failure))
+    );
     return () => {
       gone = true;
-      model.journal.disconnect(heard);
-      watch?.dispose();
     };
-  }, [uid, going]);
-  const atEnd = useRef(true);
-  useEffect(() => {
-    if (atEnd.current && node.current) {
-      node.current.scrollTop = node.current.scrollHeight;
-    }
-  }, [text]);
+  }, [path, turn]);
+  if (error) {
+    return <ErrorBox error={error} retry={() => setTurn(turn + 1)} />;
+  }
+  return found ? (
+    <>{draw(found)}</>
+  ) : (
+    <div className="mlrun-Empty" role="status">
+      {trans.__('Loading…')}
+    </div>
+  );
+}
+
+function Change({ run, cancel }: { run: RunDetail; cancel(): void }) {
+  const trans = useTrans();
+  const host = useHost();
+  const { client } = host.model;
+  // `<project>/<name>@<hash>`
+  const [project, name] = run.function.split('/');
   return (
     <>
-      {error && <ErrorBox error={error} />}
-      <pre
-        className="mlrun-Log"
-        ref={node}
-        tabIndex={0}
-        aria-label={trans.__('Log')}
-        onScroll={event => {
-          const it = event.currentTarget;
-          atEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 20;
-        }}
-      >
-        {text || (going ? trans.__('Nothing printed yet.') : trans.__('Nothing was printed.'))}
-      </pre>
+      <h2>{trans.__('Run again with changes')}</h2>
+      <Loaded<FunctionDetail>
+        path={`projects/${encodeURIComponent(project)}/functions/${encodeURIComponent(name)}`}
+        draw={detail => (
+          <RunForm
+            client={client}
+            detail={detail}
+            run={run}
+            label={trans.__('Run')}
+            cancel={cancel}
+            send={async request => {
+              const made = await startAgain(client, run, request);
+              cancel();
+              host.open(Commands.openRun, { uid: made.uid });
+            }}
+          />
+        )}
+      />
     </>
+  );
+}
+
+function Lineage({ run }: { run: RunDetail }) {
+  const trans = useTrans();
+  const host = useHost();
+  return (
+    <Loaded<Graph>
+      // it grows until the run is over
+      key={run.state}
+      path={`runs/${run.uid}/lineage`}
+      draw={graph => (
+        <>
+          {!graph.whole && <p className="mlrun-Dim">{trans.__('Only what is nearest is shown.')}</p>}
+          <LineageGraph
+            graph={graph}
+            here={run.uid}
+            open={node => {
+              if (node.kind === 'run') {
+                host.open(Commands.openRun, { uid: node.id });
+              } else {
+                host.open(node.kind === 'function' ? Commands.openFunction : Commands.openArtifact, { uri: node.uri });
+              }
+            }}
+          />
+        </>
+      )}
+    />
+  );
+}
+
+function Artifacts({ run }: { run: RunDetail }) {
+  const trans = useTrans();
+  const host = useHost();
+  if (!run.artifacts.length) {
+    return (
+      <div className="mlrun-Empty">
+        {TERMINAL.has(run.state) ? trans.__('It made no artifacts.') : trans.__('No artifacts yet.')}
+      </div>
+    );
+  }
+  return (
+    <div className="mlrun-Table">
+      <table aria-label={trans.__('Artifacts')}>
+        <thead>
+          <tr>
+            <th scope="col">{trans.__('Name')}</th>
+            <th scope="col">{trans.__('Kind')}</th>
+            <th scope="col">{trans.__('Size')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {run.artifacts.map(each => (
+            <tr key={each.uri} onClick={() => host.open(Commands.openArtifact, { uri: each.uri })}>
+              <td title={each.uri}>
+                <button
+                  type="button"
+                  className="mlrun-Link"
+                  onClick={event => {
+                    event.stopPropagation();
+                    host.open(Commands.openArtifact, { uri: each.uri });
+                  }}
+                >
+                  {each.key}
+                </button>
+              </td>
+              <td>{[each.kind, each.format].filter(Boolean).join(' · ')}</td>
+              <td>{bytes(each.size)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
