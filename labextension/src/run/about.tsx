@@ -36,7 +36,7 @@ export function About({ run }: { run: RunDetail }) {
   );
   return (
     <>
-      <div className="mlrun-Columns">
+      <div className="mlrun-Columns mlrun-About">
         <Facts
           title={trans.__('Run')}
           facts={{
@@ -77,7 +77,7 @@ export function About({ run }: { run: RunDetail }) {
             {why.parts.map(part => (
               <div key={part.title}>
                 <p className="mlrun-Dim">{part.title}</p>
-                <pre className="mlrun-Lines">{part.lines.join('\n')}</pre>
+                {part.lines.length > 0 && <pre className="mlrun-Lines">{part.lines.join('\n')}</pre>}
               </div>
             ))}
           </>

@@ -77,6 +77,24 @@ export function NotebookView({ run }: { run: RunDetail }) {
   );
 }
 
+/** With lists of lines joined, as the models of outputs want them. */
+export function joined(output: IOutput): IOutput {
+  const found: Record<string, unknown> = { ...output };
+  if (Array.isArray(found.text)) {
+    found.text = found.text.join('');
+  }
+  if (found.data) {
+    found.data = Object.fromEntries(
+      Object.entries(found.data as object).map(([kind, each]) => [
+        kind,
+        // what is JSON may be a list by its own right
+        Array.isArray(each) && !/[/+]json$/.test(kind) ? each.join('') : each
+      ])
+    );
+  }
+  return found as IOutput;
+}
+
 const textOf = (source: MultilineString | undefined) => (Array.isArray(source) ? source.join('') : (source ?? ''));
 
 /** One cell. Its source text is the property, so that a cell that did not change is not drawn again. */
@@ -157,7 +175,7 @@ function Outputs({ host, outputs }: { host: IHost; outputs: string }) {
     <Mount
       of={outputs}
       make={() => {
-        const model = new OutputAreaModel({ values: JSON.parse(outputs), trusted: false });
+        const model = new OutputAreaModel({ values: (JSON.parse(outputs) as IOutput[]).map(joined), trusted: false });
         const area = new SimplifiedOutputArea({ model, rendermime: host.rendermime });
         area.disposed.connect(() => model.dispose());
         return area;
