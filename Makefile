@@ -55,4 +55,4 @@ bench: $(VENV)/.installed-dev  ## figures beside their references
 	@$(BIN)/python -m tests.bench
 
 clean:
-	@rm -rf $(VENV) .demo dist build
+	@rm -rf $(VENV) .venv-node .demo dist build node_modules labextension/lib labextension/dist

@@ -154,7 +154,7 @@ class Session:
         handle = RunObject(self, run)
         if watch:
             try:
-                handle.wait_for_completion(show_logs=True)
+                handle.watch()
             except KeyboardInterrupt:
                 sys.stderr.write(f"\n[mlrun] the run goes on; stop it with `mlrun-jupyter abort {run.uid[:12]}`\n")
                 raise

@@ -173,13 +173,23 @@ class MlrunMagics(Magics):
     def _watch(self, run: RunObject) -> RunObject:
         """Show what the run says until it ends, and bring its outputs here."""
         session = run._session
+        view = run._live()
         stream = Stream(self.shell, run.folder, run.uid)
+
+        def tick() -> None:
+            stream.pump()
+            if view is not None:
+                view.tick()
+
         try:
-            supervise.wait(session.store, session.settings, run.uid, tick=stream.pump, interval=0.05)
+            supervise.wait(session.store, session.settings, run.uid, tick=tick, interval=0.05)
         except KeyboardInterrupt:
             sys.stderr.write("\n[mlrun] interrupted: the run is being aborted\n")
             run.abort("interrupted in the notebook")
-        stream.pump()
+        finally:
+            stream.pump()
+            if view is not None:
+                view.close()
         self._after(run, stream)
         return run
 

@@ -121,6 +121,8 @@ export class Model implements IDisposable {
   private _ended = new Signal<this, RunSummary>(this);
   private _journal = new Signal<this, { uid: string; entries: Entry[] }>(this);
   private _run = new Signal<this, RunSummary>(this);
+  private _artifact = new Signal<this, ArtifactSummary>(this);
+  private _function = new Signal<this, FunctionSummary>(this);
   private _watched = new Map<string, number>();
   private _stop = new AbortController();
   private _lastId = '';
@@ -157,6 +159,16 @@ export class Model implements IDisposable {
   /** A run has another state, progress or result. */
   get runChanged(): ISignal<this, RunSummary> {
     return this._run;
+  }
+
+  /** An artifact was made, or has other tags. */
+  get artifactChanged(): ISignal<this, ArtifactSummary> {
+    return this._artifact;
+  }
+
+  /** A function has a new version, or other tags. */
+  get functionChanged(): ISignal<this, FunctionSummary> {
+    return this._function;
   }
 
   get journal(): ISignal<this, { uid: string; entries: Entry[] }> {
@@ -298,8 +310,10 @@ export class Model implements IDisposable {
       this.runs.remove(`${event.data.uid}#0`);
     } else if (event.event === 'function') {
       this.functions.put(event.data);
+      this._function.emit(event.data);
     } else if (event.event === 'artifact') {
       this.artifacts.put(event.data);
+      this._artifact.emit(event.data);
       if (event.data.kind === 'model') {
         this.models.put(event.data);
       }

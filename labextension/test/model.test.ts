@@ -50,6 +50,14 @@ class Server implements IClient {
     throw new Error('not asked for');
   }
 
+  url(path: string): string {
+    return path;
+  }
+
+  async text(): Promise<string> {
+    return '';
+  }
+
   events(query: Query, lastId: string, seen: (event: Event) => void, stop: AbortSignal): Promise<void> {
     return new Promise(end => {
       this.streams.push({ query, lastId, seen, end });

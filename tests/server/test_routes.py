@@ -76,6 +76,25 @@ async def test_an_artifact_is_shown_in_a_sandbox_and_nothing_beside_it(ask: Ask,
     await ask("artifact", params={"uri": uri}, status=404)
 
 
+async def test_who_read_an_artifact_is_told_by_name_and_artifacts_are_listed_by_time(ask: Ask, lab: Any) -> None:
+    made = await _ended(ask, (await ask("projects", "lab", "runs", body={"function": "train", "params": {"n": 1}}, status=201))["uid"])
+    uri = made["artifacts"][0]["uri"]
+    lab._session.store.put_use(made["uid"], "again", uri)
+    lab._session.store.put_use("0" * 32, "gone", uri)
+    uses = {use["name"]: use for use in (await ask("artifact", params={"uri": uri}))["uses"]}
+    assert (uses["again"]["title"], uses["again"]["state"]) == (made["name"], "completed")
+    assert (uses["gone"]["title"], uses["gone"]["state"]) == ("", "")
+    created = made["artifacts"][0]["created"]
+    since = await ask("projects", "lab", "artifacts", params={"since": created})
+    assert uri in {one["uri"] for one in since["items"]}
+    assert (await ask("projects", "lab", "artifacts", params={"until": "2020-01-01"}))["items"] == []
+
+
+async def test_a_version_of_a_file_gives_the_text_of_its_files(ask: Ask, lab: Any) -> None:
+    detail = await ask("projects", "lab", "functions", "train")
+    assert set(detail["sources"]) == set(detail["files"])
+
+
 async def test_a_run_that_goes_on_is_aborted(ask: Ask, lab: Any) -> None:
     made = await ask("projects", "lab", "runs", body={"function": "train", "params": {"n": 1000, "wait": 0.1}}, status=201)
     refused = await ask("runs", made["uid"], method="DELETE", status=409)

@@ -696,6 +696,9 @@ export interface components {
             notebook: string;
             code: components["schemas"]["Code"][];
             files: string[];
+            sources: {
+                [key: string]: string;
+            };
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             returns: components["schemas"]["Output"][];
@@ -1021,6 +1024,10 @@ export interface components {
             run: string;
             name: string;
             direction: string;
+            /** @default  */
+            title: string;
+            /** @default  */
+            state: string;
         };
     };
     responses: never;
@@ -1373,6 +1380,8 @@ export interface operations {
                 tag?: string;
                 label?: string[];
                 tree?: string;
+                since?: string;
+                until?: string;
                 limit?: number;
                 page_token?: string;
             };

@@ -1,95 +1,80 @@
-/** Where the nodes of a graph are drawn: in columns, each behind all that it came of, with few crossings. No DOM here. */
-import { Graph, GraphNode } from '../api/types';
+/** Where the nodes of a lineage graph stand: in columns from what came first to what came of it, with few crossings. */
+import { Graph } from '../api/types';
 
-export interface IPlaced extends GraphNode {
+export interface IPlaced {
+  id: string;
   column: number;
   row: number;
 }
 
 export interface ILayout {
-  nodes: IPlaced[];
+  places: Map<string, IPlaced>;
   columns: number;
   rows: number;
 }
 
-type Links = ReadonlyMap<string, readonly string[]>;
-
-export function layout(graph: Graph): ILayout {
-  const ids = new Set(graph.nodes.map(each => each.id));
-  const edges = graph.edges.filter(each => ids.has(each.from) && ids.has(each.to) && each.from !== each.to);
-  const before = links(edges.map(each => [each.to, each.from]));
-  const after = links(edges.map(each => [each.from, each.to]));
-  const column = depths(
-    graph.nodes.map(each => each.id),
-    before
-  );
-  // what nothing leads to stands directly before what it is needed for
-  for (const node of graph.nodes) {
-    if (!before.get(node.id)?.length && after.get(node.id)?.length) {
-      column.set(node.id, Math.max(0, Math.min(...after.get(node.id)!.map(each => column.get(each)!)) - 1));
-    }
+/** Each node stands right of all that it came of; rows are chosen by the mean of the neighbours', a few times over. */
+export function layout(graph: Pick<Graph, 'nodes' | 'edges'>): ILayout {
+  const ids = graph.nodes.map(node => node.id);
+  const known = new Set(ids);
+  const edges = graph.edges.filter(edge => known.has(edge.from) && known.has(edge.to) && edge.from !== edge.to);
+  const before = new Map<string, string[]>(ids.map(id => [id, []]));
+  const after = new Map<string, string[]>(ids.map(id => [id, []]));
+  for (const edge of edges) {
+    before.get(edge.to)!.push(edge.from);
+    after.get(edge.from)!.push(edge.to);
   }
-  const columns: string[][] = [];
-  for (const node of graph.nodes) {
-    (columns[column.get(node.id)!] ??= []).push(node.id);
-  }
-  const found = columns.filter(Boolean);
-  settle(found, before, after);
-  const rows = Math.max(0, ...found.map(each => each.length));
-  const places = new Map<string, [number, number]>();
-  found.forEach((some, at) => some.forEach((id, row) => places.set(id, [at, row + (rows - some.length) / 2])));
-  const nodes = graph.nodes.map(each => ({ ...each, column: places.get(each.id)![0], row: places.get(each.id)![1] }));
-  return { nodes, columns: found.length, rows };
-}
-
-function links(pairs: readonly (readonly [string, string])[]): Links {
-  const found = new Map<string, string[]>();
-  for (const [one, other] of pairs) {
-    found.set(one, [...(found.get(one) ?? []), other]);
-  }
-  return found;
-}
-
-/** The longest way to each node; an edge that closes a circle does not count. */
-function depths(ids: readonly string[], before: Links): Map<string, number> {
-  const found = new Map<string, number>();
-  const open = new Set<string>();
-  const visit = (id: string): number => {
-    const known = found.get(id);
-    if (known !== undefined) {
-      return known;
+  const column = new Map<string, number>();
+  const visiting = new Set<string>();
+  const depth = (id: string): number => {
+    const found = column.get(id);
+    if (found !== undefined) {
+      return found;
     }
-    open.add(id);
-    let depth = 0;
-    for (const each of before.get(id) ?? []) {
-      if (!open.has(each)) {
-        depth = Math.max(depth, visit(each) + 1);
-      }
+    // a circle cannot be; should one come all the same, it is cut here
+    if (visiting.has(id)) {
+      return 0;
     }
-    open.delete(id);
-    found.set(id, depth);
-    return depth;
+    visiting.add(id);
+    const at = Math.max(-1, ...before.get(id)!.map(depth)) + 1;
+    visiting.delete(id);
+    column.set(id, at);
+    return at;
   };
-  ids.forEach(visit);
-  return found;
-}
-
-/** Orders each column by the middle of its neighbours, forth and back a few times. */
-function settle(columns: string[][], before: Links, after: Links): void {
-  for (let turn = 0; turn < 4; turn++) {
-    const rank = new Map<string, number>();
-    columns.forEach(some => some.forEach((id, row) => rank.set(id, row - some.length / 2)));
-    const neighbours = turn % 2 ? after : before;
-    const order = turn % 2 ? [...columns].reverse() : columns;
-    for (const some of order) {
-      const middle = new Map(
-        some.map(id => {
-          const all = neighbours.get(id) ?? [];
-          return [id, all.length ? all.reduce((sum, each) => sum + rank.get(each)!, 0) / all.length : rank.get(id)!];
-        })
-      );
-      some.sort((a, b) => middle.get(a)! - middle.get(b)!);
-      some.forEach((id, row) => rank.set(id, row - some.length / 2));
+  ids.forEach(depth);
+  // what nothing leads to stands right before what came of it, not far off at the left
+  for (const id of ids) {
+    const next = after.get(id)!.map(each => column.get(each)!);
+    if (!before.get(id)!.length && next.length) {
+      column.set(id, Math.min(...next) - 1);
     }
   }
+  const left = Math.min(0, ...column.values());
+  const columns: string[][] = [];
+  for (const id of ids) {
+    const at = column.get(id)! - left;
+    (columns[at] ??= []).push(id);
+  }
+  const filled = columns.filter(each => each?.length);
+  const row = new Map<string, number>();
+  filled.forEach(each => each.forEach((id, at) => row.set(id, at)));
+  const mean = (id: string, of: Map<string, string[]>) => {
+    const near = of.get(id)!.map(each => row.get(each)!);
+    return near.length ? near.reduce((sum, each) => sum + each, 0) / near.length : row.get(id)!;
+  };
+  for (let round = 0; round < 4; round++) {
+    const sweep = round % 2 ? [...filled].reverse() : filled;
+    for (const each of sweep) {
+      const want = new Map(each.map(id => [id, mean(id, round % 2 ? after : before)]));
+      each.sort((one, other) => want.get(one)! - want.get(other)!);
+      each.forEach((id, at) => row.set(id, at));
+    }
+  }
+  const rows = Math.max(0, ...filled.map(each => each.length));
+  const places = new Map<string, IPlaced>();
+  filled.forEach((each, at) => {
+    const shift = (rows - each.length) / 2;
+    each.forEach((id, index) => places.set(id, { id, column: at, row: index + shift }));
+  });
+  return { places, columns: filled.length, rows };
 }

@@ -244,7 +244,7 @@ function RunRow({ run }: { run: RunSummary }) {
   );
 }
 
-export function FunctionsSection({ model, copy }: { model: Model; copy(text: string): void }) {
+export function FunctionsSection({ model, open }: { model: Model; open(each: FunctionSummary): void }) {
   const trans = useTrans();
   return (
     <Filtered<FunctionSummary>
@@ -252,7 +252,7 @@ export function FunctionsSection({ model, copy }: { model: Model; copy(text: str
       listing={model.functions}
       height={44}
       keyOf={each => each.name}
-      open={each => copy(each.uri)}
+      open={open}
       textOf={each => `${each.name} ${each.tags.join(' ')} ${each.description}`}
       empty={trans.__('No functions yet. Put %%mlrun and a name on top of a cell and execute it.')}
       draw={each => (
@@ -280,13 +280,13 @@ export function ArtifactsSection({
   listing,
   label,
   empty,
-  copy
+  open
 }: {
   model: Model;
   listing: 'artifacts' | 'models';
   label: string;
   empty: string;
-  copy(text: string): void;
+  open(uri: string): void;
 }) {
   return (
     <Filtered<ArtifactSummary>
@@ -294,7 +294,7 @@ export function ArtifactsSection({
       listing={model[listing]}
       height={44}
       keyOf={each => each.uri}
-      open={each => copy(each.uri)}
+      open={each => open(each.uri)}
       textOf={each => `${each.key} ${each.kind} ${each.tags.join(' ')}`}
       empty={empty}
       draw={each => (

@@ -35,11 +35,16 @@ export const panel: JupyterFrontEndPlugin<void> = {
       Clipboard.copyToSystem(text);
       Notification.info(trans.__('Copied: %1', text), { autoClose: 3000 });
     };
+    const openArtifact = (uri: string) => void app.commands.execute(Commands.openArtifact, { uri });
     registry.add({
       id: 'functions',
       title: trans.__('Functions'),
       rank: 10,
-      render: of => createElement(FunctionsSection, { model: of, copy })
+      render: of =>
+        createElement(FunctionsSection, {
+          model: of,
+          open: each => void app.commands.execute(Commands.openFunction, { project: each.project, name: each.name })
+        })
     });
     registry.add({
       id: 'runs',
@@ -61,7 +66,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
           listing: 'artifacts',
           label: trans.__('Artifacts'),
           empty: trans.__('No artifacts yet. What a run returns or logs is kept here.'),
-          copy
+          open: openArtifact
         })
     });
     registry.add({
@@ -74,7 +79,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
           listing: 'models',
           label: trans.__('Models'),
           empty: trans.__('No models yet. A run stores one with --returns name:model.'),
-          copy
+          open: openArtifact
         })
     });
     const side = new Panel(model, registry, trans);

@@ -1,16 +1,10 @@
 /** The view of a run. */
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
-import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
-import { PathExt, URLExt } from '@jupyterlab/coreutils';
-import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
-import type { INotebookContent } from '@jupyterlab/nbformat';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { RunDetail, TERMINAL } from '../api/types';
 import { Commands } from '../commands';
-import { IHost } from '../run/host';
-import { RunView } from '../run/view';
+import { RunDetail } from '../api/types';
+import { RunView, Tab } from '../run/view';
 import { IModel } from '../tokens';
 import { addView } from '../views/open';
 
@@ -19,38 +13,29 @@ export const run: JupyterFrontEndPlugin<void> = {
   description: 'A view of a run in the main area.',
   autoStart: true,
   requires: [IModel, IRenderMimeRegistry],
-  optional: [IEditorLanguageRegistry, IDefaultFileBrowser, ITranslator, ILayoutRestorer],
+  optional: [ITranslator, ILayoutRestorer],
   activate: (
     app: JupyterFrontEnd,
     model: IModel,
     rendermime: IRenderMimeRegistry,
-    languages: IEditorLanguageRegistry | null,
-    files: IDefaultFileBrowser | null,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null
   ) => {
     const trans = (translator ?? nullTranslator).load('mlrun_jupyter');
-    const { contents, serverSettings } = app.serviceManager;
-    const host: IHost = {
-      model,
+    const command = (name: string, args: Record<string, string>) => void app.commands.execute(name, args);
+    const services = {
       rendermime,
-      languages,
-      address: path => URLExt.join(serverSettings.baseUrl, 'mlrun/v1', path),
-      open: (command, args) => {
-        if (app.commands.hasCommand(command)) {
-          void app.commands.execute(command, args);
-        } else {
-          Notification.warning(trans.__('Nothing here shows %1.', args.uri ?? args.uid), { autoClose: 5000 });
-        }
-      },
+      open: (uid: string) => command(Commands.openRun, { uid }),
+      compare: (uids: string[]) => void app.commands.execute(Commands.compare, { uids }),
+      openArtifact: (uri: string) => command(Commands.openArtifact, { uri }),
+      openFunction: (uri: string) => command(Commands.openFunction, { uri }),
       openNotebook: async (of: RunDetail) => {
-        const folder = files?.model.path ?? '';
-        const path = PathExt.join(folder, `${of.name}-${of.uid.slice(0, 12)}.ipynb`);
-        const there = await contents.get(path, { content: false }).catch(() => null);
-        // a copy that was made of the run when it was over is the reader's own by now
-        if (!there || !TERMINAL.has(of.state)) {
-          const content = await model.client.get<INotebookContent>(`runs/${of.uid}/notebook`);
-          await contents.save(path, { type: 'notebook', format: 'json', content });
+        const notebook = await model.client.get<object>(`runs/${of.uid}/notebook`);
+        const path = `${of.name}-${of.uid.slice(0, 8)}${of.uid.slice(-4)}.ipynb`;
+        // the copy of a run that is over does not change; what somebody wrote into it is not written over
+        const there = await app.serviceManager.contents.get(path, { content: false }).catch(() => null);
+        if (!there || !of.ended) {
+          await app.serviceManager.contents.save(path, { type: 'notebook', format: 'json', content: notebook });
         }
         await app.commands.execute('docmanager:open', { path });
       }
@@ -67,11 +52,16 @@ export const run: JupyterFrontEndPlugin<void> = {
       },
       create: (uid, args) => {
         const known = model.runs.items.find(each => each.uid === uid);
-        return new RunView(uid, known?.name ?? uid.slice(0, 8), host, trans, String(args.page ?? ''));
+        const tab = (args.tab as Tab | undefined) ?? 'overview';
+        const made = new RunView(uid, known?.name ?? uid.slice(0, 8), model, trans, services, tab);
+        made.tabChanged.connect(view => {
+          const widget = tracker.find(each => each.content === view);
+          if (widget) {
+            void tracker.save(widget);
+          }
+        });
+        return made;
       }
-    });
-    tracker.widgetAdded.connect((_, widget) => {
-      widget.content.pageChanged.connect(() => void tracker.save(widget));
     });
   }
 };

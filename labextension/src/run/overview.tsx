@@ -1,35 +1,92 @@
-/** The first page of a run: how it went, what it took, what came out, its metrics. */
-import { useMemo } from 'react';
-import { RunDetail, TERMINAL } from '../api/types';
-import { LineChart } from '../charts/chart';
-import { curvesOf } from '../charts/points';
-import { duration } from '../format';
-import { ErrorBox, useTrans } from '../parts';
-import { Facts, Part } from './facts';
-import { useHost } from './host';
-import { useClock, useMetrics } from './live';
-import { ReplayResult } from './replay';
+/** What a run was given and what it gave: results, parameters, curves, artifacts, the runs of a sweep. */
+import { useState } from 'react';
+import { ArtifactSummary, RunDetail, TERMINAL } from '../api/types';
+import { PreviewOf } from '../artifacts/preview';
+import { bytes, duration, value } from '../format';
+import { Model } from '../model';
+import { useTrans } from '../parts';
+import { Button, Facts, Link, Loaded, Part, copied, useLoad } from '../views/pieces';
+import { Children } from './children';
+import { MetricCharts } from './metrics';
 
-export function Overview({ run }: { run: RunDetail }) {
+export const REPLAY_OF = 'replay-of';
+
+interface IOverview {
+  run: RunDetail;
+  model: Model;
+  open(uid: string): void;
+  openArtifact(uri: string): void;
+  openFunction(uri: string): void;
+}
+
+export function Overview({ run, model, open, openArtifact, openFunction }: IOverview) {
   const trans = useTrans();
-  const { model } = useHost();
-  const { points, error } = useMetrics(model, run);
-  const curves = useMemo(() => [...curvesOf(points ?? [])].filter(([, each]) => each.length > 1), [points]);
+  const facts = (of: Record<string, unknown>) => Object.entries(of).map(([name, each]) => [name, value(each)] as const);
+  const inputs = Object.entries(run.inputs).map(
+    ([name, uri]) =>
+      [name, uri.startsWith('store://') ? <Link onClick={() => openArtifact(uri)}>{uri}</Link> : uri] as const
+  );
+  const labels = Object.entries(run.labels).filter(([name]) => !['kind', 'owner', 'host', 'v3io_user'].includes(name));
+  const over = TERMINAL.has(run.state);
   return (
     <>
-      {run.labels['replay-of'] && <ReplayResult run={run} />}
-      <Timeline run={run} />
-      {run.error && (
-        <Part title={trans.__('Error')}>
-          <pre className="mlrun-Lines">{run.error}</pre>
+      {run.labels[REPLAY_OF] && over && <Replayed run={run} model={model} open={open} />}
+      <div className="mlrun-Columns">
+        <Part title={trans.__('Results')}>
+          {Object.keys(run.results).length > 0 ? (
+            <Facts facts={facts(run.results)} />
+          ) : (
+            <p className="mlrun-Dim">{over ? trans.__('It gave none.') : trans.__('None yet.')}</p>
+          )}
+        </Part>
+        <Part title={trans.__('Parameters')}>
+          {Object.keys(run.parameters).length > 0 ? (
+            <Facts facts={facts(run.parameters)} />
+          ) : (
+            <p className="mlrun-Dim">{trans.__('It takes none.')}</p>
+          )}
+        </Part>
+        <Part title={trans.__('About')}>
+          <Facts
+            facts={[
+              [
+                trans.__('function'),
+                <Link key="function" title={run.function} onClick={() => openFunction(run.function)}>
+                  {short(run.function)}
+                </Link>
+              ],
+              [trans.__('created'), run.created && new Date(run.created).toLocaleString()],
+              [trans.__('took'), duration(run.duration)],
+              [trans.__('executor'), run.executor],
+              [trans.__('owner'), run.owner],
+              [trans.__('labels'), labels.map(([name, each]) => `${name}=${each}`).join(', ')],
+              ...inputs
+            ]}
+          />
+        </Part>
+      </div>
+      {run.is_sweep && (
+        <Part title={trans.__('Runs of the sweep')}>
+          <Children run={run} model={model} open={open} />
         </Part>
       )}
-      <div className="mlrun-Columns">
-        <Facts title={trans.__('Results')} facts={run.results} empty={trans.__('none')} />
-        <Facts title={trans.__('Parameters')} facts={run.parameters} empty={trans.__('none')} />
-        <Facts title={trans.__('Inputs')} facts={run.inputs} />
-        <Facts title={trans.__('Varied')} facts={run.hyperparams} />
-      </div>
+      <MetricCharts run={run} model={model} />
+      {run.error && (
+        <Part title={trans.__('Error')}>
+          <pre className="mlrun-Log" tabIndex={0}>
+            {run.error}
+          </pre>
+        </Part>
+      )}
+      {run.artifacts.length > 0 && (
+        <Part title={trans.__('Artifacts')}>
+          <ul className="mlrun-Artifacts">
+            {run.artifacts.map(each => (
+              <ArtifactRow key={each.uri} artifact={each} model={model} open={openArtifact} />
+            ))}
+          </ul>
+        </Part>
+      )}
       {run.notes.length > 0 && (
         <Part title={trans.__('Notes')}>
           <ul>
@@ -39,46 +96,76 @@ export function Overview({ run }: { run: RunDetail }) {
           </ul>
         </Part>
       )}
-      {error && <ErrorBox error={error} />}
-      {curves.length > 0 && (
-        <Part title={trans.__('Metrics')}>
-          <div className="mlrun-Charts">
-            {curves.map(([key, each]) => (
-              <LineChart key={key} title={key} series={[{ name: key, points: each }]} />
-            ))}
-          </div>
-        </Part>
-      )}
     </>
   );
 }
 
-/** How long it waited and ran. */
-function Timeline({ run }: { run: RunDetail }) {
+/** `project/name@3fa4…` with eight digits of the hash. */
+export function short(uri: string): string {
+  return uri.replace(/^[^/]*\//, '').replace(/@([0-9a-f]{8})[0-9a-f]*$/, '@$1');
+}
+
+function ArtifactRow({ artifact, model, open }: { artifact: ArtifactSummary; model: Model; open(uri: string): void }) {
   const trans = useTrans();
-  const going = !TERMINAL.has(run.state);
-  const now = useClock(going);
-  const created = Date.parse(run.created);
-  const started = run.started ? Date.parse(run.started) : null;
-  const end = run.ended ? Date.parse(run.ended) : now;
-  if (Number.isNaN(created)) {
-    return null;
-  }
-  const waited = Math.max(0, (started ?? end) - created) / 1000;
-  const ran = started === null ? 0 : Math.max(0, end - started) / 1000;
-  const all = waited + ran || 1;
+  const [seen, setSeen] = useState(false);
   return (
-    <div className="mlrun-Timeline">
-      <div className="mlrun-Timeline-bar" aria-hidden="true">
-        <span data-part="waited" style={{ width: `${(100 * waited) / all}%` }} />
-        <span data-part="ran" style={{ width: `${(100 * ran) / all}%` }} />
+    <li>
+      <div className="mlrun-Artifacts-head">
+        <Button
+          look="minimal"
+          label={seen ? trans.__('Hide %1', artifact.key) : trans.__('Preview %1', artifact.key)}
+          onClick={() => setSeen(!seen)}
+        >
+          {seen ? '▾' : '▸'}
+        </Button>
+        <Link onClick={() => open(artifact.uri)} title={artifact.uri}>
+          {artifact.key}
+        </Link>
+        <span className="mlrun-Dim">{artifact.kind}</span>
+        <span className="mlrun-Dim">{bytes(artifact.size)}</span>
+        <Button look="minimal" onClick={() => copied(trans, artifact.uri)}>
+          {trans.__('Copy URI')}
+        </Button>
       </div>
-      <div className="mlrun-Dim">
-        {trans.__('Asked for %1', new Date(created).toLocaleString())}
-        {' · '}
-        {trans.__('waited %1', duration(waited))}
-        {started !== null && ` · ${trans.__('ran %1', duration(ran))}`}
-      </div>
-    </div>
+      {seen && <PreviewOf uri={artifact.uri} client={model.client} />}
+    </li>
+  );
+}
+
+interface IVerdict {
+  uid: string;
+  equal: boolean;
+  outputs: Record<string, { status: string; detail: string }>;
+  warnings: string[];
+}
+
+function Replayed({ run, model, open }: { run: RunDetail; model: Model; open(uid: string): void }) {
+  const trans = useTrans();
+  const loaded = useLoad(() => model.client.get<IVerdict>(`runs/${run.uid}/replay`), [run.uid, run.state]);
+  return (
+    <Loaded
+      of={loaded}
+      draw={found => (
+        <div className="mlrun-Verdict" data-equal={found.equal} role="status">
+          <strong>
+            {found.equal
+              ? trans.__('The replay gave the same outputs.')
+              : trans.__('The replay gave other outputs than the run had.')}
+          </strong>{' '}
+          <Link onClick={() => open(found.uid)}>{trans.__('Open the run that was replayed')}</Link>
+          <Facts
+            facts={Object.entries(found.outputs).map(([name, each]) => [
+              name,
+              [each.status, each.detail].filter(Boolean).join(': ')
+            ])}
+          />
+          {found.warnings.map(each => (
+            <p key={each} className="mlrun-Dim">
+              {each}
+            </p>
+          ))}
+        </div>
+      )}
+    />
   );
 }

@@ -53,7 +53,8 @@ def function(core: Core, project: str, text: str) -> FunctionDetail:
     tags = next((tags for one, tags in core.session.store.list_functions(found.project, found.name) if one.hash == found.hash), ())
     return FunctionDetail(
         **function_fields(found, tags), **signature(found), code=tuple(Code(cell.role, cell.source) for cell in found.code.cells),
-        files=tuple(sorted(found.files)), schema=found.schema, resources=found.resources, labels=found.labels, timeout=found.timeout,
+        files=tuple(sorted(found.files)), sources=core.session.files_of(found), schema=found.schema,
+        resources=found.resources, labels=found.labels, timeout=found.timeout,
         retries=found.retries, handler=found.code.handler, requirements=found.requirements, packages=found.packages,
     )  # fmt: skip
 

@@ -120,8 +120,8 @@ class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     executor: str = ""
     name: str = ""
     labels: dict[str, str] | None = None
-    timeout: float | None | msgspec.UnsetType = msgspec.UNSET
-    retries: int | None | msgspec.UnsetType = msgspec.UNSET
+    timeout: float | msgspec.UnsetType | None = msgspec.UNSET
+    retries: int | msgspec.UnsetType | None = msgspec.UNSET
     seed: int | None = None
     cache: bool | None = None
     hyperparams: dict[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ def home() -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     lacks = parts.missing()
+    if lacks and os.environ.get("MLRUN_JUPYTER_REQUIRE_LAB") == "1":
+        pytest.fail(lacks)
     if lacks:
         pytest.skip(lacks)
     with parts.browser() as found:

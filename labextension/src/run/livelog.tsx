@@ -1,29 +1,22 @@
-/** What a run has printed, followed while it goes on; stays at the end unless the reader has scrolled up. */
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+/** What a run has printed, followed while it goes on. */
+import { useEffect, useRef, useState } from 'react';
 import { ApiError } from '../api/client';
 import { Entry } from '../api/types';
-import { asApiError } from '../model';
+import { Model, asApiError } from '../model';
 import { ErrorBox, useTrans } from '../parts';
-import { useHost } from './host';
 import { Log } from './log';
 
-export function LiveLog({ uid, going }: { uid: string; going: boolean }) {
+/** What the run has printed, followed while it goes on; stays at the end unless the reader has scrolled up. */
+export function LiveLog({ uid, model, going }: { uid: string; model: Model; going: boolean }) {
   const trans = useTrans();
-  const { model } = useHost();
   const log = useRef(new Log());
   const node = useRef<HTMLPreElement>(null);
-  const [text, setText] = useState<string | null>(null);
+  const [text, setText] = useState('');
   const [error, setError] = useState<ApiError | null>(null);
   useEffect(() => {
     let gone = false;
     let reading = false;
     let again = false;
-    let frame = 0;
-    // many entries may come between two pictures
-    const draw = () => {
-      cancelAnimationFrame(frame);
-      frame = requestAnimationFrame(() => setText(log.current.text));
-    };
     const read = async () => {
       // one reader at a time: entries have an order, and the pages give it
       if (reading) {
@@ -33,16 +26,16 @@ export function LiveLog({ uid, going }: { uid: string; going: boolean }) {
       reading = true;
       try {
         for (let more = true; more && !gone;) {
-          again = false;
           const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, {
             after: log.current.last,
-            limit: 5000
+            limit: 1000
           });
           log.current.add(page.entries);
-          more = page.entries.length >= 5000 || again;
+          more = page.entries.length >= 1000 || again;
+          again = false;
         }
         if (!gone) {
-          draw();
+          setText(log.current.text);
           setError(null);
         }
       } catch (failure) {
@@ -52,7 +45,7 @@ export function LiveLog({ uid, going }: { uid: string; going: boolean }) {
       }
       reading = false;
     };
-    const heard = (_: unknown, event: { uid: string; entries: Entry[] }) => {
+    const heard = (_: Model, event: { uid: string; entries: Entry[] }) => {
       if (event.uid !== uid) {
         return;
       }
@@ -61,19 +54,20 @@ export function LiveLog({ uid, going }: { uid: string; going: boolean }) {
         void read();
       } else {
         log.current.add(event.entries);
-        draw();
+        setText(log.current.text);
       }
     };
     model.journal.connect(heard);
+    const watch = going ? model.watch(uid) : null;
     void read();
     return () => {
       gone = true;
-      cancelAnimationFrame(frame);
       model.journal.disconnect(heard);
+      watch?.dispose();
     };
   }, [uid, going]);
   const atEnd = useRef(true);
-  useLayoutEffect(() => {
+  useEffect(() => {
     if (atEnd.current && node.current) {
       node.current.scrollTop = node.current.scrollHeight;
     }
@@ -85,20 +79,13 @@ export function LiveLog({ uid, going }: { uid: string; going: boolean }) {
         className="mlrun-Log"
         ref={node}
         tabIndex={0}
-        role="log"
         aria-label={trans.__('Log')}
-        aria-live="off"
         onScroll={event => {
           const it = event.currentTarget;
           atEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 20;
         }}
       >
-        {text ||
-          (text === null
-            ? trans.__('Loading…')
-            : going
-              ? trans.__('Nothing printed yet.')
-              : trans.__('Nothing was printed.'))}
+        {text || (going ? trans.__('Nothing printed yet.') : trans.__('Nothing was printed.'))}
       </pre>
     </>
   );
