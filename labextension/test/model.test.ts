@@ -145,3 +145,32 @@ test('another project begins with empty lists', async () => {
   expect(model.runs.items).toEqual([]);
   expect(model.runs.phase).toBe('ready');
 });
+
+test('a narrowed list takes from the stream only what matches, and what no longer does leaves it', async () => {
+  await model.start();
+  await model.runs.narrow({ state: 'running' }, each => each.state === 'running');
+  server.say('run', run('one'), '1');
+  server.say('run', run('two', { state: 'pending' }), '2');
+  expect(model.runs.items.map(each => each.uid)).toEqual(['one']);
+  expect(model.running).toBe(2);
+  server.say('run', run('one', { state: 'completed' }), '3');
+  expect(model.runs.items).toEqual([]);
+  expect(model.running).toBe(1);
+});
+
+test('runs of a sweep are told, and are not in the list', async () => {
+  await model.start();
+  const told: string[] = [];
+  model.runChanged.connect((_, each) => void told.push(each.uid));
+  server.say('run', run('child', { parent: 'sweep', iteration: 1 }), '1');
+  expect(told).toEqual(['child']);
+  expect(model.runs.items).toEqual([]);
+});
+
+test('an older version that gets a tag does not take the place of the latest', async () => {
+  await model.start();
+  const version = (hash: string, ...tags: string[]) => ({ name: 'train', hash, tags });
+  server.say('function', version('new', 'latest'), '1');
+  server.say('function', version('old', 'prod'), '2');
+  expect(model.functions.items.map(each => each.hash)).toEqual(['new']);
+});
