@@ -70,6 +70,7 @@ def test_a_run_shows_what_it_took_gave_printed_and_stands_on(page: Any, lab: Lab
     shown = view(page, uid, lab, project)
     shown.get_by_text("completed").first.wait_for()
     shown.get_by_text("0.25").first.wait_for()
+    shown.get_by_role("button", name="page", exact=True).wait_for()
     chart = shown.get_by_role("img", name="loss: 4 points")
     chart.focus()
     chart.press("End")
@@ -79,10 +80,8 @@ def test_a_run_shows_what_it_took_gave_printed_and_stands_on(page: Any, lab: Lab
     shown.get_by_role("tab", name="Notebook").click()
     shown.locator(".jp-OutputArea").get_by_text("step 0").wait_for()
     assert "step 0\nstep 1\n" in shown.locator(".jp-OutputArea pre").first.text_content()
-    shown.get_by_role("tab", name="Artifacts (1)").click()
-    shown.get_by_role("button", name="page").wait_for()
     shown.get_by_role("tab", name="Lineage").click()
-    shown.get_by_role("button", name="run train completed").wait_for()
+    shown.get_by_role("button", name="run train").wait_for()
     shown.get_by_role("tab", name="Environment").click()
     shown.get_by_text("python", exact=True).wait_for()
     assert page.evaluate("window.hacked") is None
@@ -105,7 +104,7 @@ def test_a_run_is_repeated_with_a_change_that_the_form_checks_first(page: Any, l
     uid = run(lab, project, params={"n": 3, "rate": 0.5})
     shown = view(page, uid, lab, project)
     shown.get_by_role("button", name="Run again with changes…").click()
-    n = shown.get_by_label("n int")
+    n = shown.get_by_role("textbox", name="n int", exact=True)
     n.fill("many")
     shown.get_by_role("button", name="Run", exact=True).click()
     shown.get_by_text("Give a whole number").wait_for()
@@ -117,7 +116,7 @@ def test_a_run_is_repeated_with_a_change_that_the_form_checks_first(page: Any, l
     shown.get_by_role("alert").wait_for()
     shown.get_by_label("Labels").fill("why=again")
     shown.get_by_role("button", name="Run", exact=True).click()
-    other = page.locator(".mlrun-RunView:not(.lm-mod-hidden) .mlrun-Run").filter(has_text="14")
+    other = page.locator(".mlrun-Run").filter(has_text="14")
     other.get_by_text("completed").first.wait_for()
     [again] = [one for one in lab.ask(f"projects/{project}/runs")["items"] if one["uid"] != uid]
     assert again["parameters"] == {"n": 7, "rate": 0.5, "wait": 0.0, "note": None} and again["labels"]["why"] == "again"
@@ -126,8 +125,7 @@ def test_a_run_is_repeated_with_a_change_that_the_form_checks_first(page: Any, l
 def test_a_replay_says_whether_it_gave_the_same(page: Any, lab: Lab, project: str) -> None:
     uid = run(lab, project)
     shown = view(page, uid, lab, project)
-    shown.get_by_role("button", name="More actions").click()
-    page.get_by_role("menuitem", name="Replay exactly").click()
+    shown.get_by_role("button", name="Run it again exactly").click()
     page.get_by_text("The replay gave the same").wait_for()
 
 
@@ -135,8 +133,7 @@ def test_a_failed_run_shows_its_cause_and_is_deleted(page: Any, lab: Lab, projec
     uid = run(lab, project, params={"n": 13})
     shown = view(page, uid, lab, project)
     shown.locator(".mlrun-Cause").get_by_text("thirteen is unlucky").wait_for()
-    shown.get_by_role("button", name="More actions").click()
-    page.get_by_role("menuitem", name="Delete…").click()
+    shown.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     shown.wait_for(state="detached")
     assert lab.ask(f"projects/{project}/runs")["items"] == []
@@ -145,14 +142,13 @@ def test_a_failed_run_shows_its_cause_and_is_deleted(page: Any, lab: Lab, projec
 def test_the_iterations_of_a_sweep_are_sorted_and_opened(page: Any, lab: Lab, project: str) -> None:
     uid = run(lab, project, hyperparams={"n": [2, 5, 3]}, hyper_param_options={"selector": "max.return"})
     shown = view(page, uid, lab, project)
-    shown.get_by_role("tab", name="Iterations").click()
-    table = shown.get_by_role("table", name="Iterations")
-    table.get_by_role("button", name="return").click()
+    table = shown.get_by_role("table")
     table.get_by_role("button", name="return").click()
     page.wait_for_function("document.querySelector('.mlrun-Table tbody tr')?.dataset.best === 'true'")
-    assert table.get_by_role("row").nth(1).get_by_role("cell").all_text_contents()[2] == "5"
-    table.get_by_role("row").nth(1).click()
-    page.get_by_role("heading", name="train #2").wait_for()
+    assert "5" in table.get_by_role("row").nth(1).get_by_role("cell").all_text_contents()
+    table.get_by_role("row").nth(1).get_by_role("button").click()
+    child = lab.ask(f"projects/{project}/runs?parent={uid}&limit=10")["items"]
+    page.locator(f"#mlrun-run-{next(one['uid'] for one in child if one['parameters']['n'] == 5)} .mlrun-Run").get_by_text("10").first.wait_for()
 
 
 def test_the_page_of_a_run_is_there_after_a_reload(page: Any, lab: Lab, project: str) -> None:
@@ -160,20 +156,27 @@ def test_the_page_of_a_run_is_there_after_a_reload(page: Any, lab: Lab, project:
     shown = view(page, uid, lab, project)
     shown.get_by_role("tab", name="Log").click()
     # the layout is saved a while after it changed
-    page.wait_for_function(
-        "async uid => { const state = await jupyterapp.serviceManager.workspaces.fetch('default'); return JSON.stringify(state).includes('\"page\":\"log\"') }",
-        arg=uid,
-    )  # fmt: skip
-    page.goto(page.url.split("?")[0])
+    until_saved(page, uid)
+    page.reload()
     ready(page)
     page.locator(f"#mlrun-run-{uid}").get_by_role("log").get_by_text("step 2").wait_for()
+
+
+def until_saved(page: Any, uid: str) -> None:
+    """Waits until the tab and its page are in the saved layout."""
+    for _ in range(100):
+        saved = page.evaluate("async () => JSON.stringify(await jupyterapp.serviceManager.workspaces.fetch('default'))")
+        if uid in saved.partition("layout-restorer:data")[2] and '"tab":"log"' in saved:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(saved)
 
 
 def test_a_copy_of_the_executed_notebook_is_opened(page: Any, lab: Lab, project: str) -> None:
     uid = run(lab, project)
     shown = view(page, uid, lab, project)
-    shown.get_by_role("button", name="More actions").click()
-    page.get_by_role("menuitem", name="Open a copy of the notebook").click()
+    shown.get_by_role("button", name="Open a copy of the executed notebook").click()
     page.locator(".jp-Notebook").wait_for()
-    found = json.loads((lab.work / f"train-{uid[:12]}.ipynb").read_text(encoding="utf-8"))
+    page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll()")
+    found = json.loads((lab.work / f"train-{uid[:8]}{uid[-4:]}.ipynb").read_text(encoding="utf-8"))
     assert any("step 2" in json.dumps(cell) for cell in found["cells"])
