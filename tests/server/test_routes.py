@@ -161,3 +161,35 @@ async def test_the_loop_answers_while_twenty_clients_wait(ask: Ask, lab: Any) ->
     assert threading.get_ident() not in threads and 1 < len(threads) <= 8
     # a loop that waited for one call only would have ticked a dozen times
     assert len(late) > 20 * (time.monotonic() - before)
+
+
+async def test_the_analysis_of_a_cell_knows_cells_that_wait_and_outputs_of_earlier_runs(ask: Ask, lab: Any) -> None:
+    waiting = [{"source": "rows = [1, 2]", "execution_count": None}]
+    found = await ask("cells", "analyse", body={"project": "lab", "source": "%%mlrun fit --returns s\ns = sum(rows)", "cells": waiting})
+    [problem] = found["problems"]
+    assert (problem["kind"], problem["name"]) == ("waiting", "rows") and "execute" in problem["next_step"] and found["name"] == "fit"
+    # nobody knows yet what the run of the cell before left behind
+    before = [{"source": "%%mlrun load\n--returns rows\nrows = [1]", "execution_count": 1}]
+    found = await ask("cells", "analyse", body={"project": "lab", "source": "%%mlrun fit --returns s\ns = sum(rows)", "cells": before})
+    assert not found["problems"] and found["up_to_date"] is None and found["inputs"][0]["name"] == "rows"
+    wrong = await ask("cells", "analyse", body={"project": "lab", "source": "%%mlrun fit\n--param n:float=many\nx = 1"})
+    assert (wrong["problems"][0]["line"], wrong["problems"][0]["kind"]) == (2, "line")
+
+
+async def test_the_analysis_tells_where_the_latest_version_was_defined(ask: Ask, lab: Any) -> None:
+    found = await ask("cells", "analyse", body={"project": "lab", "source": "%%mlrun train\nx = 1"})
+    assert found["latest_hash"] and found["up_to_date"] is False and found["hash"] != found["latest_hash"]
+    assert (await ask("cells", "analyse", body={"project": "lab", "source": "%%mlrun nobody\nx = 1"}))["latest_hash"] == ""
+
+
+async def test_words_are_completed_by_what_they_are(ask: Ask, lab: Any) -> None:
+    async def words(**query: str) -> list[str]:
+        return [one["text"] for one in (await ask("complete", params={"project": "lab", **query}))["items"]]
+
+    assert await words(kind="command", prefix="re") == ["replay", "resume"]
+    assert "--no-cache" in await words(kind="run-option", prefix="--no") and "--no-run" not in await words(kind="run-option")
+    assert "process" in await words(kind="value", option="--executor") and await words(kind="value", option="--kind") == ["job", "dask"]
+    assert await words(kind="function", prefix="train:") == ["train:latest"] and len(await words(kind="function", prefix="train@")) == 1
+    assert await words(kind="parameter", function="train") and await words(kind="parameter", function="nobody") == []
+    options = (await ask("complete", params={"kind": "option", "prefix": "--par"}))["items"]
+    assert all(":" in one["doc"] for one in options)

@@ -526,6 +526,7 @@ export interface components {
         /** Analysis */
         Analysis: {
             line: string;
+            name: string;
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             outputs: components["schemas"]["Output"][];
@@ -535,6 +536,10 @@ export interface components {
             hash: string;
             up_to_date: boolean | null;
             latest_hash: string;
+            /** @default  */
+            latest_notebook: string;
+            /** @default 0 */
+            latest_cell: number;
         };
         /** AnalysisProblem */
         AnalysisProblem: {
@@ -546,6 +551,8 @@ export interface components {
             cell: number;
             /** @default  */
             name: string;
+            /** @default  */
+            kind: string;
         };
         /** ArtifactDetail */
         ArtifactDetail: {
@@ -677,6 +684,8 @@ export interface components {
             source: string;
             /** @default null */
             execution_count: number | null;
+            /** @default true */
+            ok: boolean;
         };
         /** File */
         File: {
@@ -2128,9 +2137,11 @@ export interface operations {
     getComplete: {
         parameters: {
             query: {
-                kind: "artifact" | "function" | "option" | "path" | "project" | "run";
+                kind: "artifact" | "command" | "function" | "option" | "parameter" | "path" | "project" | "run" | "run-option" | "value";
                 prefix?: string;
                 project?: string;
+                function?: string;
+                option?: string;
             };
             header?: never;
             path?: never;

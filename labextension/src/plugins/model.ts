@@ -1,12 +1,12 @@
 /** The model, and the toasts when a run ends. */
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Client } from '../api/client';
-import { Commands, SETTINGS } from '../commands';
+import { SETTINGS } from '../commands';
 import { Model } from '../model';
 import { IModel } from '../tokens';
+import { Toasts, whichOf } from '../toasts';
 
 export const model: JupyterFrontEndPlugin<IModel> = {
   id: SETTINGS,
@@ -17,27 +17,15 @@ export const model: JupyterFrontEndPlugin<IModel> = {
   activate: (app: JupyterFrontEnd, translator: ITranslator | null, settings: ISettingRegistry | null) => {
     const trans = (translator ?? nullTranslator).load('mlrun_jupyter');
     const found = new Model(new Client(app.serviceManager.serverSettings));
-    let toasts = true;
-    found.runEnded.connect((_, run) => {
-      if (!toasts || run.iteration) {
-        return;
-      }
-      const open = () => void app.commands.execute(Commands.openRun, { uid: run.uid });
-      const actions = [{ label: trans.__('Open'), callback: open }];
-      if (run.state === 'completed') {
-        Notification.success(trans.__('%1 has completed.', run.name), { autoClose: 5000, actions });
-      } else {
-        const text = [trans.__('%1 did not complete.', run.name), run.cause].filter(Boolean).join(' ');
-        Notification.error(text, { autoClose: false, actions });
-      }
-    });
+    const toasts = new Toasts(trans, (command, args) => void app.commands.execute(command, args));
+    found.runEnded.connect((_, run) => toasts.add(run));
     const begin = async () => {
       let preferred = '';
       try {
         const loaded = await settings?.load(SETTINGS);
         if (loaded) {
           preferred = String(loaded.composite.project ?? '');
-          const read = () => (toasts = loaded.composite.toasts !== false);
+          const read = () => (toasts.which = whichOf(loaded.composite.toasts));
           loaded.changed.connect(read);
           read();
         }

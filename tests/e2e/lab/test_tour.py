@@ -37,7 +37,7 @@ def notebook(*cells: str) -> str:
 def panel_of(page: Any, project: str) -> Any:
     execute(page, "mlrun:show-panel")
     panel = page.locator("#mlrun-panel")
-    panel.get_by_label("Project").select_option(project)
+    panel.get_by_label("Project", exact=True).select_option(project)
     return panel
 
 
