@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import Lab, execute, ready
+from tests.browser import Lab, execute, idle, ready
 
 CODE = '''
 import time
@@ -177,6 +177,7 @@ def test_a_copy_of_the_executed_notebook_is_opened(page: Any, lab: Lab, project:
     shown = view(page, uid, lab, project)
     shown.get_by_role("button", name="Open a copy of the executed notebook").click()
     page.locator(".jp-Notebook").wait_for()
+    idle(page)
     page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll()")
     found = json.loads((lab.work / f"train-{uid[:8]}{uid[-4:]}.ipynb").read_text(encoding="utf-8"))
     assert any("step 2" in json.dumps(cell) for cell in found["cells"])
