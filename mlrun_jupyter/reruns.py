@@ -50,8 +50,9 @@ def rerun(
         options.update(
             hyperparams=run.hyperparams, hyper_param_options={key: value for key, value in run.hyper_param_options.items() if key != "executor"}
         )
+    fixed = {key: value for key, value in run.parameters.items() if key not in (hyperparams or {})}
     made: RunObject = session.run(
-        function, params={**run.parameters, **(params or {})}, inputs={**run.inputs, **(inputs or {})}, name=name or run.name, labels=labels,
+        function, params={**fixed, **(params or {})}, inputs={**run.inputs, **(inputs or {})}, name=name or run.name, labels=labels,
         workdir=Path(run.workdir) if run.workdir else None, executor=executor or before, watch=False, **options,
     )  # fmt: skip
     return made

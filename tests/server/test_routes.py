@@ -193,3 +193,32 @@ async def test_words_are_completed_by_what_they_are(ask: Ask, lab: Any) -> None:
     assert await words(kind="parameter", function="train") and await words(kind="parameter", function="nobody") == []
     options = (await ask("complete", params={"kind": "option", "prefix": "--par"}))["items"]
     assert all(":" in one["doc"] for one in options)
+
+
+async def test_a_run_is_repeated_with_other_options_and_numbers_that_json_lacks(ask: Ask, lab: Any) -> None:
+    made = await ask("projects", "lab", "runs", body={"function": "train", "params": {"n": 1}, "timeout": 50, "labels": {"a": "1"}}, status=201)
+    run = await _ended(ask, made["uid"])
+    changed = {"params": {"n": 2}, "name": "other", "labels": {"b": "2"}, "timeout": None, "retries": 1}
+    again = await _ended(ask, (await ask("runs", run["uid"], "rerun", body=changed, status=201))["uid"])
+    assert (again["name"], again["timeout"], again["retries"], again["parameters"]["n"]) == ("other", None, 1, 2)
+    assert again["labels"]["b"] == "2" and "a" not in again["labels"]
+    kept = await _ended(ask, (await ask("runs", run["uid"], "rerun", body={}, status=201))["uid"])
+    assert kept["timeout"] == 50 and kept["labels"]["a"] == "1"
+    swept = await _ended(ask, (await ask("runs", run["uid"], "rerun", body={"hyperparams": {"n": [1, 2]}}, status=201))["uid"])
+    assert swept["is_sweep"] and swept["state"] == "completed", swept["cause"]
+    refused = await ask("runs", run["uid"], "rerun", body={"params": {"wait": "NaN"}, "retries": 0}, status=201)
+    assert refused["parameters"]["wait"] == "NaN"
+    # the function was given the number, with which it cannot wait
+    assert "ValueError" in (await _ended(ask, refused["uid"]))["cause"]
+
+
+async def test_only_new_points_are_given_and_paths_are_completed_below_the_root(ask: Ask, lab: Any, jp_root_dir: Path) -> None:
+    made = await ask("projects", "lab", "runs", body={"function": "train", "params": {"n": 3}}, status=201)
+    await _ended(ask, made["uid"])
+    points = (await ask("runs", made["uid"], "metrics"))["items"]
+    last = max(point["time"] for point in points)
+    assert 0 < len((await ask("runs", made["uid"], "metrics", params={"since": last}))["items"]) < len(points) == 3
+    (jp_root_dir / "data").mkdir()
+    (jp_root_dir / "data" / "rows.csv").write_text("a", encoding="utf-8")
+    words = [(await ask("complete", params={"kind": "path", "prefix": prefix}))["items"] for prefix in ("da", "data/r", "../", "/etc/")]
+    assert [[one["text"] for one in found] for found in words] == [["data/"], ["data/rows.csv"], [], []]

@@ -29,7 +29,7 @@ export function Labelled({ id, label, type, doc, problem, required, mark, childr
   return (
     <div className="mlrun-Field" data-problem={problem ? 'true' : undefined}>
       <label htmlFor={id}>
-        <span className="mlrun-Field-name">{label}</span>
+        <span className="mlrun-Field-name">{label}</span>{' '}
         {required && (
           <span className="mlrun-Field-required" title={trans.__('needed')} aria-hidden="true">
             *

@@ -129,9 +129,9 @@ function textOf(field: IField, value: unknown): string {
     case 'choice':
       return stringify(value);
     case 'any':
-      return typeof value === 'string' && !readable(value) ? value : stringify(value, 1);
+      return typeof value === 'string' && !readable(value) ? value : written(value);
     case 'json':
-      return stringify(value, 1);
+      return written(value);
     case 'number':
       // a float without a fraction is shown as one
       return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 1e15
@@ -140,6 +140,12 @@ function textOf(field: IField, value: unknown): string {
     default:
       return typeof value === 'string' ? value : stringify(value);
   }
+}
+
+/** On one line where it is short. */
+function written(value: unknown): string {
+  const line = stringify(value);
+  return line.length <= 60 ? line : stringify(value, 1);
 }
 
 /** Whether the text would be read as JSON, so that it needs quotes to be taken as text. */

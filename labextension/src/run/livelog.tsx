@@ -17,6 +17,12 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
     let gone = false;
     let reading = false;
     let again = false;
+    let frame = 0;
+    // much may come between two pictures, and the whole text is drawn each time
+    const draw = () => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => setText(log.current.text));
+    };
     const read = async () => {
       // one reader at a time: entries have an order, and the pages give it
       if (reading) {
@@ -28,14 +34,14 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
         for (let more = true; more && !gone;) {
           const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, {
             after: log.current.last,
-            limit: 1000
+            limit: 5000
           });
           log.current.add(page.entries);
-          more = page.entries.length >= 1000 || again;
+          more = page.entries.length >= 5000 || again;
           again = false;
         }
         if (!gone) {
-          setText(log.current.text);
+          draw();
           setError(null);
         }
       } catch (failure) {
@@ -54,7 +60,7 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
         void read();
       } else {
         log.current.add(event.entries);
-        setText(log.current.text);
+        draw();
       }
     };
     model.journal.connect(heard);
@@ -62,6 +68,7 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
     void read();
     return () => {
       gone = true;
+      cancelAnimationFrame(frame);
       model.journal.disconnect(heard);
       watch?.dispose();
     };
@@ -79,6 +86,8 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
         className="mlrun-Log"
         ref={node}
         tabIndex={0}
+        role="log"
+        aria-live="off"
         aria-label={trans.__('Log')}
         onScroll={event => {
           const it = event.currentTarget;

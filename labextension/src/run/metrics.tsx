@@ -1,6 +1,6 @@
 /** Charts of a run's metrics, that grow while it goes on. */
-import { useMemo } from 'react';
-import { Metrics, RunDetail, TERMINAL } from '../api/types';
+import { useMemo, useRef } from 'react';
+import { Metrics, Point, RunDetail, TERMINAL } from '../api/types';
 import { LineChart } from '../charts/chart';
 import { curvesOf } from '../charts/points';
 import { Model } from '../model';
@@ -10,9 +10,22 @@ import { useTold } from './use';
 
 export function MetricCharts({ run, model }: { run: RunDetail; model: Model }) {
   const told = useTold(model, run.uid, !TERMINAL.has(run.state));
-  const loaded = useLoad(() => model.client.get<Metrics>(`runs/${run.uid}/metrics`), [run.uid, told]);
+  const going = !TERMINAL.has(run.state);
+  const known = useRef(new Map<string, Point>());
+  const read = async (): Promise<Point[]> => {
+    // while it goes on only what is new is asked for; at the end all, since a point may bear an earlier time
+    const points = known.current;
+    let since = '';
+    if (going) {
+      points.forEach(each => (since = each.time > since ? each.time : since));
+    }
+    const found = await model.client.get<Metrics>(`runs/${run.uid}/metrics`, { since });
+    found.items.forEach(each => points.set(`${each.key}\n${each.step}\n${each.time}`, each));
+    return [...points.values()];
+  };
+  const loaded = useLoad(read, [run.uid, told, going]);
   const curves = useMemo(() => {
-    const found = loaded.value ? [...curvesOf(loaded.value.items)] : [];
+    const found = loaded.value ? [...curvesOf(loaded.value)] : [];
     // one point is a result, not a curve
     return found.filter(([, points]) => points.length > 1);
   }, [loaded.value]);

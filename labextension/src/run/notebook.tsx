@@ -2,7 +2,7 @@
 import { IOutput } from '@jupyterlab/nbformat';
 import { OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import { memo } from 'react';
+import { ReactNode, memo, useEffect, useRef, useState } from 'react';
 import { RunDetail, TERMINAL } from '../api/types';
 import { Model } from '../model';
 import { ErrorBox, useTrans } from '../parts';
@@ -24,6 +24,40 @@ interface INotebook {
 }
 
 const text = (of: string | string[]) => (Array.isArray(of) ? of.join('') : of);
+
+/** With lists of lines joined, as the models of outputs want them. */
+export function joined(output: IOutput): IOutput {
+  const found: Record<string, unknown> = { ...output };
+  if (Array.isArray(found.text)) {
+    found.text = found.text.join('');
+  }
+  if (found.data) {
+    // what is JSON may be a list in its own right
+    const lines = (kind: string, each: unknown) => Array.isArray(each) && !/[/+]json$/.test(kind);
+    found.data = Object.fromEntries(
+      Object.entries(found.data).map(([kind, each]) => [kind, lines(kind, each) ? each.join('') : each])
+    );
+  }
+  return found as IOutput;
+}
+
+/** Draws what is in it when it comes near to being seen; until then it keeps the place. */
+function Lazy({ lines, children }: { lines: number; children: () => ReactNode }) {
+  const node = useRef<HTMLDivElement>(null);
+  const [near, setNear] = useState(false);
+  useEffect(() => {
+    const watcher = new IntersectionObserver(found => found.some(each => each.isIntersecting) && setNear(true), {
+      rootMargin: '800px'
+    });
+    watcher.observe(node.current!);
+    return () => watcher.disconnect();
+  }, []);
+  return (
+    <div ref={node} style={near ? undefined : { minHeight: 16 + 17 * lines }}>
+      {near && children()}
+    </div>
+  );
+}
 
 const Cell = memo(
   function Cell({ cell, language, registry }: { cell: ICell; language: string; registry: IRenderMimeRegistry }) {
@@ -51,7 +85,7 @@ const Cell = memo(
             <Hosted
               make={() =>
                 new SimplifiedOutputArea({
-                  model: new OutputAreaModel({ values: outputs, trusted: false }),
+                  model: new OutputAreaModel({ values: outputs.map(joined), trusted: false }),
                   rendermime: registry
                 })
               }
@@ -86,7 +120,9 @@ export function ExecutedNotebook(props: { run: RunDetail; model: Model; registry
       {loaded.error && <ErrorBox error={loaded.error} retry={loaded.again} />}
       {cells.length === 0 && <p className="mlrun-Empty">{trans.__('It has no cells yet.')}</p>}
       {cells.map((cell, at) => (
-        <Cell key={at} cell={cell} registry={registry} language={notebook.metadata?.language_info?.name ?? 'python'} />
+        <Lazy key={at} lines={text(cell.source).split('\n').length}>
+          {() => <Cell cell={cell} registry={registry} language={notebook.metadata?.language_info?.name ?? 'python'} />}
+        </Lazy>
       ))}
     </div>
   );

@@ -32,7 +32,7 @@ export function useRun(model: Model, uid: string): IUsedRun {
   }, [model, uid, turn]);
   useEffect(() => {
     const changed = (_: Model, next: RunSummary) => {
-      if (next.uid === uid && !next.iteration) {
+      if (next.uid === uid) {
         setRun(before => before && { ...before, ...next });
         if (TERMINAL.has(next.state)) {
           setTurn(before => before + 1);
