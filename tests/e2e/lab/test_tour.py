@@ -87,7 +87,8 @@ def test_a_day_from_a_notebook_cell_to_a_comparison(page: Any, lab: Lab) -> None
     execute(page, "docmanager:open", path="day.ipynb")
     page.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
     execute(page, "mlrun:show-panel")
-    execute(page, "notebook:run-all-cells")
+    # not waited for: the cells are watched while they run
+    page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")
     panel = page.locator("#mlrun-panel")
     # the project is new: the stream tells it
     panel.get_by_label("Project", exact=True).locator("option[value=day], option", has_text=re.compile("^day$")).wait_for(state="attached")
