@@ -99,17 +99,16 @@ def page_of_functions(c: sa.Connection, project: str, name: str, *, tag: str = "
     select = sa.select(f.c.project, f.c.name, f.c.hash, f.c.created, f.c.doc)
     if project:
         select = select.where(f.c.project == project)
-    if name.startswith("~"):
-        select = select.where(f.c.name.contains(name[1:], autoescape=True))
-    elif name:
-        select = select.where(f.c.name == name)
+    of = f
     if tag:
         # the tags are few against the versions: begin with them
-        tags = t.function_tags
-        same = sa.and_(tags.c.project == f.c.project, tags.c.name == f.c.name, tags.c.hash == f.c.hash)
-        select = select.join(tags, same).where(tags.c.tag == tag)
-        if project:
-            select = select.where(tags.c.project == project)
+        of = t.function_tags
+        same = sa.and_(of.c.project == f.c.project, of.c.name == f.c.name, of.c.hash == f.c.hash)
+        select = select.join(of, same).where(of.c.tag == tag, *([of.c.project == project] if project else []))
+    if name.startswith("~"):
+        select = select.where(of.c.name.contains(name[1:], autoescape=True))
+    elif name:
+        select = select.where(of.c.name == name)
     # a version may be in several projects
     columns = [f.c.created, f.c.hash] if project else [f.c.created, f.c.hash, f.c.project]
     return _page(c, select, columns, "-created", limit, page_token)

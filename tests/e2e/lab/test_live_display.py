@@ -40,7 +40,7 @@ def test_a_watched_run_is_aborted_by_its_button_and_the_saved_notebook_needs_no_
     view.get_by_role("button", name="Abort run endless").click()
     shown.nth(1).get_by_text("RunFailedError").first.wait_for()
     view.wait_for(state="detached")
-    assert "aborted from the notebook" in shown.nth(1).inner_text()
+    assert "ended as aborted" in shown.nth(1).inner_text()
     run(2)
     view = shown.nth(2).locator(".mlrun-live")
     view.locator(".mlrun-live-log").get_by_text("step 3").wait_for()
