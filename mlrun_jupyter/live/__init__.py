@@ -3,9 +3,10 @@
 The live part is a widget; beside it goes the same as HTML and text, for front ends that have no widgets. When the run is over, the
 widget gives way to plain HTML in the same place, so that a saved notebook shows the end of the run to everyone, without a kernel.
 
-A cell that waits for a run keeps its kernel busy. JupyterLab sends what a widget says to a subshell of the kernel, which is a thread
-of its own, so the button is heard all the same: it sets a flag, and whoever watches the run ends it. Where there are no
-subshells, the page asks the Jupyter server to end it; where there is neither, it says how to interrupt the cell.
+A cell that waits for a run keeps its kernel busy, and a busy kernel hears no widget: JupyterLab sends what widgets say to a subshell, but
+ipykernel hands it to the shell that spoke to the widget last, which is the busy one. So the page, where the kernel does not answer,
+asks the Jupyter server to end the run; where there is none with our routes, it says how to interrupt the cell. Between
+cells the kernel hears the button itself.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class LiveView:
         self._shell.display_pub.publish(data=data, metadata={}, transient={"display_id": self._id}, update=update)
 
     def _hear(self, widget: Any, content: Any, buffers: Any) -> None:
-        """In the thread of a subshell, or between two cells."""
+        """Between two cells, or in the thread of a subshell: only a flag is set; whoever watches the run ends it."""
         if isinstance(content, dict) and content.get("kind") == "abort" and not self._over:
             self._abort.set()
             widget.aborting = True

@@ -1,6 +1,7 @@
 // A run as it goes on. Everything that the run says is put in as text, never as HTML.
 
-const HEARD_WITHIN = 1500;
+const HEARD_WITHIN = 400;
+const PATIENCE = 1500;
 const BUSY = 'The kernel is busy and cannot hear this. Interrupt the cell (■) to end the run.';
 
 function make(tag, name, parent) {
@@ -128,13 +129,19 @@ function render({ model, el }) {
     note.textContent = '';
     paint();
     model.send({ kind: 'abort' });
+    const heard = () => model.get('aborting') || model.get('shown').over;
+    // a kernel that executes a cell does not hear its widgets; the server does
     timer = window.setTimeout(async () => {
-      if (model.get('aborting') || model.get('shown').over || (await askServer(model.get('shown').uid))) {
+      if (heard() || (await askServer(model.get('shown').uid))) {
         return;
       }
-      asked = false;
-      note.textContent = BUSY;
-      paint();
+      timer = window.setTimeout(() => {
+        if (!heard()) {
+          asked = false;
+          note.textContent = BUSY;
+          paint();
+        }
+      }, PATIENCE);
     }, HEARD_WITHIN);
   };
   model.on('change:shown', changed);

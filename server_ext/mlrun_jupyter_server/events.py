@@ -238,6 +238,12 @@ class Events(Handler):
     _track_activity = False
 
     @web.authenticated
+    async def head(self, *path: str) -> None:
+        await self.permit("read")
+        self.read_query(EventQuery)
+        self.finish(set_content_type="text/event-stream; charset=utf-8")
+
+    @web.authenticated
     async def get(self, *path: str) -> None:
         await self.permit("read")
         asked = self.read_query(EventQuery)

@@ -222,3 +222,30 @@ async def test_only_new_points_are_given_and_paths_are_completed_below_the_root(
     (jp_root_dir / "data" / "rows.csv").write_text("a", encoding="utf-8")
     words = [(await ask("complete", params={"kind": "path", "prefix": prefix}))["items"] for prefix in ("da", "data/r", "../", "/etc/")]
     assert [[one["text"] for one in found] for found in words] == [["data/"], ["data/rows.csv"], [], []]
+
+
+async def test_head_tells_of_a_page_without_its_body(ask: Ask, lab: Any) -> None:
+    found = await ask("projects", "lab", "functions", method="HEAD", raw=True)
+    got = await ask("projects", "lab", "functions", raw=True)
+    assert found.body == b"" and found.headers["Content-Length"] == str(len(got.body))
+    made = await ask("projects", "lab", "runs", body={"function": "train", "params": {"n": 1}}, status=201)
+    await _ended(ask, made["uid"])
+    log = await ask("runs", made["uid"], "logs", method="HEAD", raw=True)
+    assert log.body == b"" and int(log.headers["Content-Length"]) > 0
+    await ask("projects", "lab", "runs", method="HEAD", raw=True)
+    await ask("cells", "analyse", method="HEAD", raw=True, status=405)
+
+
+async def test_a_page_of_latest_functions_has_one_version_of_each_in_order(ask: Ask, lab: Any) -> None:
+    for version in range(3):
+        for name in ("score", "score-all", "clean"):
+            Path("more.py").write_text(f"def work(n: int = {version}):\n    return n\n", encoding="utf-8")
+            lab.set_function("more.py", name, handler="work")
+    first = await ask("projects", "lab", "functions", params={"latest": "true", "limit": 3})
+    rest = await ask("projects", "lab", "functions", params={"latest": "true", "limit": 3, "page_token": first["next_page_token"]})
+    items = first["items"] + rest["items"]
+    assert sorted(one["name"] for one in items) == ["clean", "score", "score-all", "train"] and not rest["next_page_token"]
+    assert all("latest" in one["tags"] for one in items)
+    part = await ask("projects", "lab", "functions", params={"latest": "true", "name": "~score"})
+    assert sorted(one["name"] for one in part["items"]) == ["score", "score-all"]
+    assert len((await ask("projects", "lab", "functions", params={"name": "score", "latest": "false"}))["items"]) == 3
