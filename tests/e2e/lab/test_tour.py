@@ -3,16 +3,9 @@ a page that is reloaded and a server that dies."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests import browser as parts
-from tests.browser import Lab, execute, open_lab, ready
+from tests.browser import Lab, execute
 
 STEPS = """
 import time
