@@ -337,3 +337,4 @@ def _ended(run: Run, state: str) -> Run:
         assert store.delete_feature_object("feature-set", "kit", "flights") == 1
         with pytest.raises(MLRunNotFoundError):
             store.get_feature_object("feature-set", "kit", "flights")
+
