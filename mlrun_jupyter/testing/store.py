@@ -335,6 +335,4 @@ def _ended(run: Run, state: str) -> Run:
             store.put_feature_status("feature-set", "kit", "flights", msgspec.structs.replace(read, rows=9))
         assert store.get_feature_object("feature-set", "kit", "flights").status.rows == 5
         assert store.delete_feature_object("feature-set", "kit", "flights") == 1
-        with pytest.raises(MLRunNotFoundError):
-            store.get_feature_object("feature-set", "kit", "flights")
-
+        assert not store.list_feature_objects("feature-set", "kit")
