@@ -155,7 +155,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
             changes.append(column.dt.cast_time_unit("us").dt.convert_time_zone("UTC") if kind.time_zone else column.dt.cast_time_unit("us"))
         elif isinstance(kind, pl.Duration) and kind.time_unit != "us":
             changes.append(column.dt.cast_time_unit("us"))
-        elif kind in (pl.Object, pl.Time, pl.Int128) or kind.is_nested() and not isinstance(kind, pl.List):
+        elif kind in (pl.Object, pl.Time, pl.Int128) or (kind.is_nested() and not isinstance(kind, pl.List)):
             raise FeatureDataError(
                 f"{name!r} has values that no table holds", why=f"its type is {kind}", next_step="make it numbers, texts, times or lists of these"
             )  # fmt: skip
@@ -218,7 +218,6 @@ def typed(frame: pl.DataFrame, declared: Mapping[str, str]) -> pl.DataFrame:
 
     :raises FeatureDataError: naming the first row whose value cannot.
     """
-    import polars as pl
 
     changes = []
     for name, kind in declared.items():

@@ -156,7 +156,7 @@ class DeltaTable:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def append(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:  # noqa: B006
+    def append(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:
         """Add the rows; columns that the table does not have are added to it.
 
         :param transaction: a name and a number that grows: a number that is not above the last one committed under that name is refused,
@@ -165,7 +165,7 @@ class DeltaTable:
         """
         return self._write(rows, "append", marks, transaction)
 
-    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:  # noqa: B006
+    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:
         """Replace all rows and the schema. Marks from before are gone with the rows."""
         return self._write(rows, "overwrite", marks, transaction)
 
@@ -185,7 +185,7 @@ class DeltaTable:
         return self._commit(work, transaction)
 
     def upsert(
-        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None  # noqa: B006
+        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None
     ) -> int:
         """Replace the rows with the same keys, add the others. Of rows with the same keys the last one counts."""
         import polars as pl
