@@ -44,7 +44,7 @@ def rows(data: Any, *, fset: FeatureSet, note: Note | None = None, allow_empty: 
         raise FeatureDataError(
             f"there are no rows for {fset.name!r}", why="the frame is empty", next_step="look at the source: its path, its filters, its time window"
         )  # fmt: skip
-    declared = {one.name: one.value_type for one in (*fset.entities, *fset.features) if one.value_type}
+    declared = {one.name: one.value_type for one in fset.entities if one.value_type}
     frame = typed(frame, declared)
     for name in fset.keys:
         no_nulls(frame, name, "key")

@@ -17,7 +17,7 @@ from mlrun_jupyter.features import asof, frames, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, needed
 from mlrun_jupyter.model.clock import iso, now
-from mlrun_jupyter.model.features import FeatureSet, FeatureVector, JoinStep, Reference, seconds
+from mlrun_jupyter.model.features import FeatureSet, FeatureVector, JoinStep, Reference, check_column, seconds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -186,7 +186,7 @@ def _want(part: Part, one: Reference) -> None:
             next_step="name one of these, or ingest it first",
         )  # fmt: skip
     if one.alias:
-        frames.check_column(one.alias)
+        check_column(one.alias)
     before = part.wanted.get(one.feature)
     alias = one.alias or one.feature
     if before is not None and before != alias:
@@ -328,7 +328,7 @@ def _plain_join(left: pl.DataFrame, rows: pl.DataFrame, pairs: Mapping[str, str]
     _, right_keys = asof._alike(left.select(by), right.select(by), by, list(pairs.values()))
     right = right.with_columns(right_keys)
     left = left.with_columns(asof._alike(left.select(by), right.select(by), by, list(pairs.values()))[0])
-    return left.join(right, on=by, how={"outer": "full"}.get(how, how), coalesce=True, maintain_order="right_left" if how == "right" else "left_right")  # type: ignore[arg-type]
+    return left.join(right, on=by, how={"outer": "full"}.get(how, how), coalesce=True, maintain_order="right_left" if how == "right" else "left_right")
 
 
 def _aggregated(left: pl.DataFrame, rows: pl.DataFrame, part: Part, pairs: Mapping[str, str], time: str, known: bool) -> pl.DataFrame:

@@ -175,7 +175,8 @@ class DeltaTable:
         data, parts = self._inwards(rows)
 
         def work(table: Any) -> None:
-            deltalake.write_deltalake(
+            write: Any = deltalake.write_deltalake
+            write(
                 self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
                 partition_by=parts if table is None else (table.metadata().partition_columns or None), configuration=SETTINGS if table is None else None,
                 commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite"),
