@@ -86,14 +86,14 @@ def _aggregated(place: Place, document: FeatureSet, frame: pl.DataFrame, history
             table = None
         if table is not None:
             columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
-            reach = windows.plan(document.aggregations, document.late).reach
+            reach = windows.plan(document.aggregations).reach
             least = frame[document.timestamp_key].min()
             near = pl.col(document.timestamp_key) >= pl.lit(least) - pl.duration(microseconds=2 * reach)
             before = table.scan(columns).filter(near).collect().sort(ARRIVAL).drop(ARRIVAL)
     return windows.aggregate(
-        frame, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, late=document.late,
+        frame, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations,
         known_at=document.known_at, history=before,
-    )  # type: ignore[no-any-return]  # fmt: skip
+    )  # fmt: skip
 
 
 def ingest(
@@ -191,7 +191,7 @@ def _write(
     if upsert and not fresh:
         return table.upsert(rows, _identity(document), marks=marks, transaction=transaction)
     if upsert:
-        rows = pl.from_arrow(rows).unique(subset=_identity(document), keep="last", maintain_order=True).to_arrow()  # type: ignore[union-attr]
+        rows = pl.from_arrow(rows).unique(subset=_identity(document), keep="last", maintain_order=True).to_arrow()
     return table.overwrite(rows, marks=marks, transaction=transaction) if overwrite else table.append(rows, marks=marks, transaction=transaction)
 
 
@@ -246,7 +246,7 @@ def _states(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame) -
     columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
     rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi").sort(ARRIVAL).drop(ARRIVAL)
     return windows.build(
-        rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, late=document.late, known_at=document.known_at
+        rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=document.known_at
     )  # fmt: skip
 
 

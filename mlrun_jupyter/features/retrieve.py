@@ -100,7 +100,7 @@ def retrieve(
                 raise FeatureError(f"the rows asked about have no column {time!r}", why=f"their columns are {frames.near(time, left.columns)}", next_step="name the column with the times")
             left = left.with_columns(frames.moments(left[time], notes.append))
             asof.check_moments(left, time)
-        keys = tuple(dict.fromkeys(key for part in parts for key in _pairs(part, parts, vector, left.columns)))
+        keys = tuple(dict.fromkeys(key for part in parts for key in pairs_of(part, parts, vector, left.columns)))
         rest = parts
     else:
         left, keys, time = _first(first, hidden, window, known), first.document.keys, first.document.timestamp_key
@@ -226,7 +226,7 @@ def _hidden(parts: Sequence[Part], vector: FeatureVector) -> dict[str, list[str]
     return found
 
 
-def _pairs(part: Part, parts: Sequence[Part], vector: FeatureVector, columns: Sequence[str]) -> dict[str, str]:
+def pairs_of(part: Part, parts: Sequence[Part], vector: FeatureVector, columns: Sequence[str]) -> dict[str, str]:
     """Column on the left to key of the set."""
     name = part.document.name
     related = {right: left for left, right in vector.relations.get(name, {}).items()}
@@ -287,7 +287,7 @@ def _joined(
     known: bool, notes: list[str],
 ) -> pl.DataFrame:  # fmt: skip
     document, how = part.document, part.join.how
-    pairs = _pairs(part, parts, vector, left.columns)
+    pairs = pairs_of(part, parts, vector, left.columns)
     aggregated = part.windows
     wanted = {name: alias for name, alias in part.wanted.items() if name not in aggregated and not (name in document.keys and alias in left.columns)}
     wanted.update({name: name for name in hidden[part.label] if name not in part.wanted and name not in left.columns})
@@ -339,7 +339,7 @@ def _aggregated(left: pl.DataFrame, rows: pl.DataFrame, part: Part, pairs: Mappi
     document = part.document
     asks = left.select(*(pl.col(column).alias(key) for column, key in pairs.items()), pl.col(time).alias("__at"))
     found = windows.lookup(
-        rows.sort(ARRIVAL), asks, keys=list(document.keys), time=document.timestamp_key, at="__at", aggregations=document.aggregations, late=document.late,
+        rows.sort(ARRIVAL), asks, keys=list(document.keys), time=document.timestamp_key, at="__at", aggregations=document.aggregations,
         known_at=document.known_at if known else "",
     )  # fmt: skip
     return left.with_columns(found[name].alias(part.wanted[name]) for name in part.windows)
