@@ -7,7 +7,10 @@
     │   ├── DefinitionError                 a cell, file or handler that cannot become a function
     │   │   ├── CellSyntaxError             … because it does not parse
     │   │   └── CaptureError                … because of names that cannot be taken along (`problems`)
-    │   └── UnpackableError                 a value that no packager can store safely
+    │   ├── UnpackableError                 a value that no packager can store safely
+    │   └── FeatureError                    rows and features that do not fit together
+    │       ├── SchemaDriftError            … columns or types are not those of the table (`rows`)
+    │       └── FeatureDataError            … values: no time, mixed zones, null keys, columns of one name
     ├── MLRunNotFoundError                  a project, function, run, artifact or input that is not there
     │   └── InputNotFoundError              a declared input whose data cannot be found
     ├── MLRunConflictError                  the thing changed or exists already
@@ -110,6 +113,22 @@ class MLRunNotFoundError(MLRunError, LookupError):
 
 class InputNotFoundError(MLRunNotFoundError):
     """The data of a declared input cannot be found."""
+
+
+class FeatureError(MLRunInvalidArgumentError):
+    """Features and rows do not fit together."""
+
+
+class SchemaDriftError(FeatureError):
+    """Columns or types of new rows are not those of the table. ``rows`` are the differences: column, there, given."""
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return list(self.details.get("rows", ()))
+
+
+class FeatureDataError(FeatureError):
+    """Rows that cannot be features: no time, mixed zones, null keys, columns of one name."""
 
 
 class MLRunConflictError(MLRunError):

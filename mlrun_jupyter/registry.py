@@ -12,7 +12,10 @@ from mlrun_jupyter.errors import MLRunMissingDependencyError, MLRunNotFoundError
 T = TypeVar("T")
 
 # What to install for a name that an extra brings.
-HINTS = {"dask": "mlrun-jupyter[dask]", "kubernetes": "mlrun-jupyter[kubernetes]", "postgresql": "mlrun-jupyter[postgresql]"}
+HINTS = {
+    "dask": "mlrun-jupyter[dask]", "kubernetes": "mlrun-jupyter[kubernetes]", "postgresql": "mlrun-jupyter[postgresql]",
+    "delta": "mlrun-jupyter[features]",
+}  # fmt: skip
 
 
 class Registry(Generic[T]):
@@ -65,3 +68,5 @@ EXECUTORS: Registry[Any] = Registry("mlrun_jupyter.executors", "executor")
 RUN_STORES: Registry[Any] = Registry("mlrun_jupyter.run_stores", "run store")
 TRACKERS: Registry[Any] = Registry("mlrun_jupyter.trackers", "tracker")
 SECRET_STORES: Registry[Any] = Registry("mlrun_jupyter.secret_stores", "secret store")
+OFFLINE_STORES: Registry[Any] = Registry("mlrun_jupyter.offline_stores", "offline store")
+ONLINE_STORES: Registry[Any] = Registry("mlrun_jupyter.online_stores", "online store")

@@ -1,6 +1,6 @@
 """Where projects, functions, runs and artifacts are recorded.
 
-Five small contracts. One backend may implement them all, as the SQL one does; :class:`Store` is their sum.
+Six small contracts. One backend may implement them all, as the SQL one does; :class:`Store` is their sum.
 Every mutation is one transaction: after a crash either all of it is there or nothing.
 
 Listings come in pages: ``limit`` rows at most, and the ``next_page_token`` of a page is the ``page_token`` of the next one. What is
@@ -20,6 +20,7 @@ from mlrun_jupyter.model.names import ArtifactRef, FunctionRef
 from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.model.project import ProjectDocument
 from mlrun_jupyter.model.run import Metric, Run
+from mlrun_jupyter.protocols.features import FeatureDefinitions
 
 
 class ProjectStore(Protocol):
@@ -219,8 +220,8 @@ class Watched(Protocol):
     def watch(self) -> Watch: ...
 
 
-class Store(ProjectStore, FunctionStore, RunStore, ArtifactIndex, Outbox, Protocol):
-    """The sum of the five, and its own end."""
+class Store(ProjectStore, FunctionStore, RunStore, ArtifactIndex, FeatureDefinitions, Outbox, Protocol):
+    """The sum of the six, and its own end."""
 
     url: str
 

@@ -24,9 +24,10 @@ from mlrun_jupyter.model.parameters import Parameter
 from mlrun_jupyter.model.project import ProjectDocument, ProjectMetadata
 from mlrun_jupyter.model.run import Metric, Run
 from mlrun_jupyter.protocols.store import Store
+from mlrun_jupyter.testing.features import FeatureDefinitionTests
 
 
-class StoreTests:
+class StoreTests(FeatureDefinitionTests):
     """What holds of every store.
 
     A subclass defines the fixture ``open_store``, a callable that opens the same, at first empty, store each time.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
-REVISION = "0003"
+REVISION = "0004"
 # labels' values may be of any length; an index holds so much of them
 MARK = 200
 
@@ -178,6 +178,39 @@ outbox = Table(
     Column("error", Text, nullable=False, server_default=""),
     # numbers are never used twice: a late "done" must not strike off another message
     sqlite_autoincrement=True,
+)  # fmt: skip
+
+# feature sets and vectors: their versions, tags, and what became of them
+feature_objects = Table(
+    "feature_objects", metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("project", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("hash", String(64), primary_key=True),
+    Column("created", String(40), nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("feature_objects_by_created", "kind", "project", "created", "name", "hash"),
+)  # fmt: skip
+
+feature_tags = Table(
+    "feature_tags", metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("project", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("tag", String(128), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("updated", String(40), nullable=False),
+)  # fmt: skip
+
+feature_status = Table(
+    "feature_status", metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("project", String(63), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("updated", String(40), nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("feature_status_by_updated", "updated"),
 )  # fmt: skip
 
 alembic_version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from mlrun_jupyter.backends.runs import removal, rows
 from mlrun_jupyter.backends.runs import schema as t
 from mlrun_jupyter.backends.runs.engine import Database
+from mlrun_jupyter.backends.runs.features import FeatureRows
 from mlrun_jupyter.backends.runs.listings import RunQuery, page_of_runs
 from mlrun_jupyter.backends.runs.listings_more import (
     ArtifactQuery,
@@ -42,7 +43,7 @@ CHUNK = 1000
 LONGEST_WAIT = 3600
 
 
-class SqlRunStore:
+class SqlRunStore(FeatureRows):
     """Projects, functions, runs, artifacts and the outbox (:mod:`mlrun_jupyter.protocols.store`).
 
     :param url: a SQLAlchemy URL: ``sqlite:///path`` or ``postgresql://user@host/database``.
