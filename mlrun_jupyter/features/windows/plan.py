@@ -59,9 +59,10 @@ class Lane:
     def squares(self) -> bool:
         return not {"sqr", "stdvar", "stddev"}.isdisjoint(self.operations)
 
-    def oldest(self, time: int) -> int:
-        """The oldest bucket that the windows of a row at this time have."""
-        return time // self.size - self.reach + 1
+    def oldest(self, newest: int) -> int:
+        """The oldest bucket that can have a part in an answer, when the newest row is of this time."""
+        # the window that was over before is asked for as well
+        return (newest - self.late) // self.size - self.reach + (0 if self.fixed else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,10 @@ class State:
         out: list[Any] = []
         if time >= newest:
             entity.newest = time
-            for value, ring, (lane, _, size, late, _, _) in zip(values, entity.rings, self._lanes, strict=True):
+            for value, ring, (lane, _, size, _, _, _) in zip(values, entity.rings, self._lanes, strict=True):
                 bucket = time // size
                 if bucket > ring.head:
-                    ring.move(bucket, (time - late) // size - lane.windows[-1].buckets + 1)
+                    ring.move(bucket, lane.oldest(time))
                 if value is not None:
                     ring.add(bucket, time, value)
                 ring.newest(out)
@@ -187,7 +187,7 @@ class State:
             ours, theirs = self._entities[key], _copy(other, key)
             ours.newest = max(ours.newest, theirs.newest)
             for mine, ring in zip(ours.rings, theirs.rings, strict=True):
-                mine.absorb(ring, (ours.newest - mine.lane.late) // mine.lane.size - mine.lane.reach + 1)
+                mine.absorb(ring, mine.lane.oldest(ours.newest))
         self.report.late += other.report.late
         self.report.too_late += other.report.too_late
         self.report.examples = [*self.report.examples, *other.report.examples][-20:]

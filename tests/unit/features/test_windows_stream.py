@@ -18,7 +18,7 @@ from tests.unit.features.windows_oracle import Oracle, differences
 MINUTE = 60 * SECOND
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(aggregations(), rows(), st.sampled_from(["", "30s"]))
 def test_a_stream_answers_each_row_as_the_definition_does(given: Any, stream: Any, late: str) -> None:
     state, oracle = windows.State(given, late), Oracle(given, late)
@@ -26,7 +26,7 @@ def test_a_stream_answers_each_row_as_the_definition_does(given: Any, stream: An
         assert not differences(state.push(key, time, row), oracle.push(key, time, row))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(aggregations(), rows(), st.data())
 def test_a_moment_is_answered_with_what_had_arrived(given: Any, stream: Any, data: Any) -> None:
     state, oracle = windows.State(given), Oracle(given)
@@ -39,7 +39,7 @@ def test_a_moment_is_answered_with_what_had_arrived(given: Any, stream: Any, dat
             assert not differences(windows.answer(given, state.dump(key), moment, closed=closed), oracle.at(key, moment, closed))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(aggregations(), rows(), st.integers(0, 40))
 def test_a_stream_goes_on_from_its_dump(given: Any, stream: Any, cut: int) -> None:
     whole, first = windows.State(given), windows.State(given)
@@ -53,7 +53,7 @@ def test_a_stream_goes_on_from_its_dump(given: Any, stream: Any, cut: int) -> No
         assert not differences(second.push(key, time, row), whole.push(key, time, row))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(aggregations(), rows(), rows(), st.integers(-20, 300))
 def test_two_states_become_one(given: Any, stream: Any, more: Any, moment: int) -> None:
     # a bound that lets both parts accept all: what is left to differ is the merging
