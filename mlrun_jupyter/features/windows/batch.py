@@ -434,12 +434,12 @@ def _replay(portion: _Portion, hard: list[tuple[Lane, Any]], aggregations: Seque
     """Rows whose windows are no slices, through the stream's state."""
     import polars as pl
 
-    rows = np.flatnonzero(np.logical_or.reduce([mask for _, mask in hard]))
+    rows: Any = np.flatnonzero(np.logical_or.reduce([mask for _, mask in hard]))
     # from the first row at which the newest was in, or beyond, the oldest bucket that can matter
-    oldest = np.minimum.reduce([(portion.time[rows] // lane.size - lane.reach - 1) * lane.size for lane, _ in hard])
-    ends = np.searchsorted(portion.group, portion.group[rows], side="left")
+    oldest: Any = np.minimum.reduce([(portion.time[rows] // lane.size - lane.reach - 1) * lane.size for lane, _ in hard])
+    firsts: Any = np.searchsorted(portion.group, portion.group[rows], side="left")
     begin = np.array([
-        start + int(np.searchsorted(portion.newest[start : row + 1], bound)) for start, row, bound in zip(ends.tolist(), rows.tolist(), oldest.tolist(), strict=True)
+        start + int(np.searchsorted(portion.newest[start : row + 1], bound)) for start, row, bound in zip(firsts.tolist(), rows.tolist(), oldest.tolist(), strict=True)
     ])  # fmt: skip
     texts = list(portion.columns)
     answers: dict[str, list[Any]] = {name: [] for lane, _ in hard for window in lane.windows for name in window.names}

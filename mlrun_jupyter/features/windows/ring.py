@@ -29,8 +29,8 @@ class Ring:
     """
 
     __slots__ = (
-        "bottom", "count", "counts", "firsts", "head", "infinite", "lane", "lasts", "low", "maxima", "minima", "one", "order", "scale", "shift", "square",
-        "squares", "summed", "sums", "squared", "top", "total",
+        "bottom", "count", "counts", "firsts", "head", "infinite", "lane", "lasts", "low", "maxima", "minima", "one", "order", "scale", "shift", "square", "squared",
+        "squares", "summed", "sums", "top", "total",
     )  # fmt: skip
 
     def __init__(self, lane: Lane) -> None:
