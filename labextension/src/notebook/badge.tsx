@@ -29,7 +29,7 @@ export class Badge extends ReactWidget {
     private readonly _trans: TranslationBundle
   ) {
     super();
-    this.addClass('mlrun-Badge');
+    this.addClass('mlrun-CellBadge');
     // clicks and keys are the badge's, not the notebook's
     this.node.dataset.lmSuppressShortcuts = 'true';
   }
@@ -90,9 +90,9 @@ export function BadgeLine({
   const [text, why] = texts[verdict];
   const label = name || trans.__('no name');
   return (
-    <div className="mlrun-Badge-line" role="group" aria-label={trans.__('MLRun function %1', label)}>
+    <div className="mlrun-CellBadge-line" role="group" aria-label={trans.__('MLRun function %1', label)}>
       <button
-        className="mlrun-Badge-button mlrun-Badge-name"
+        className="mlrun-CellBadge-button mlrun-CellBadge-name"
         onClick={latest ? actions.openFunction : actions.edit}
         title={latest ? trans.__('Open the function %1', label) : trans.__('Edit the function’s line')}
       >
@@ -101,7 +101,7 @@ export function BadgeLine({
       </button>
       {verdict === 'problems' ? (
         <button
-          className="mlrun-Badge-button mlrun-Verdict"
+          className="mlrun-CellBadge-button mlrun-CellVerdict"
           data-verdict={verdict}
           onClick={actions.showProblem}
           title={why}
@@ -109,13 +109,13 @@ export function BadgeLine({
           {text}
         </button>
       ) : (
-        <span className="mlrun-Verdict" data-verdict={verdict} title={why}>
+        <span className="mlrun-CellVerdict" data-verdict={verdict} title={why}>
           {text}
         </span>
       )}
       {run && (
         <button
-          className="mlrun-Badge-button mlrun-Badge-run"
+          className="mlrun-CellBadge-button mlrun-CellBadge-run"
           onClick={() => actions.openRun(run.uid)}
           title={[trans.__('Open the last run'), run.cause].filter(Boolean).join('\n')}
         >

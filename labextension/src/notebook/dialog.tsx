@@ -263,7 +263,6 @@ function Table<T extends Row>({ title, what, rows, types, place, set, add }: ITa
             onChange={event => change(at, { name: event.target.value.trim() })}
           />
           <select
-            className="jp-mod-styled"
             value={row.type}
             aria-label={trans.__('Type of %1', row.name)}
             onChange={event => change(at, { type: event.target.value })}
