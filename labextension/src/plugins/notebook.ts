@@ -7,6 +7,7 @@ import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { Analysis } from '../api/types';
 import { Commands, SETTINGS } from '../commands';
 import { mlrunIcon } from '../icon';
@@ -74,28 +75,35 @@ export const notebook: JupyterFrontEndPlugin<void> = {
       })
       .catch(error => console.warn('MLRun: the settings could not be read; the defaults are used.', error));
 
-    const activeCell = () => {
+    // a click with the right button does not make its cell the active one
+    const target = (args: ReadonlyPartialJSONObject) => {
       const panel = tracker.currentWidget;
-      const cell = panel?.content.activeCell;
-      return panel && cell instanceof CodeCell && !cell.model.sharedModel.isDisposed ? { panel, cell } : null;
+      const node = args.context ? app.contextMenuHitTest(each => each.classList.contains('jp-Cell')) : undefined;
+      const cell = node ? panel?.content.widgets.find(each => each.node === node) : panel?.content.activeCell;
+      return panel && cell instanceof CodeCell ? { panel, cell } : null;
     };
-    const stands = () => {
-      const found = activeCell();
+    const stands = (args: ReadonlyPartialJSONObject) => {
+      const found = target(args);
       return found !== null && isFunctionCell(found.cell.model.sharedModel.getSource());
     };
     commands.addCommand(Commands.turnIntoFunction, {
-      label: () => (stands() ? trans.__('Edit Function…') : trans.__('Turn into Function…')),
+      label: args => (stands(args) ? trans.__('Edit Function…') : trans.__('Turn into Function…')),
       caption: trans.__('Make an MLRun function of the cell: its parameters, inputs and outputs'),
       icon: mlrunIcon,
-      isEnabled: () => activeCell() !== null && !readOnly(activeCell()!.panel, activeCell()!.cell.model),
-      isVisible: () => activeCell() !== null,
-      execute: async () => {
-        const found = activeCell();
+      isEnabled: args => {
+        const found = target(args);
+        return found !== null && !readOnly(found.panel, found.cell.model);
+      },
+      // a menu shows it greyed, the toolbar of a text cell not at all
+      isVisible: args => !args.toolbar || target(args) !== null,
+      execute: async args => {
+        const found = target(args);
         const following = found && watches.get(found.panel);
         if (!found || !following) {
           return;
         }
         const { panel, cell } = found;
+        panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
         const shared = cell.model.sharedModel;
         const source = shared.getSource();
         if (!split(source).body.trim()) {
