@@ -1,5 +1,5 @@
 /** One toast for a run that ends; several that end together share one. */
-import { Notification } from '@jupyterlab/apputils';
+import type { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { RunSummary } from './api/types';
@@ -24,7 +24,8 @@ export class Toasts {
 
   constructor(
     private readonly _trans: TranslationBundle,
-    private readonly _execute: (command: string, args: ReadonlyPartialJSONObject) => void
+    private readonly _execute: (command: string, args: ReadonlyPartialJSONObject) => void,
+    private readonly _emit: typeof Notification.emit
   ) {}
 
   add(run: RunSummary): void {
@@ -60,19 +61,19 @@ export class Toasts {
         failed.length,
         names
       );
-      Notification.error(`${text} ${more}`, { autoClose: false, actions: [panel] });
+      this._emit(`${text} ${more}`, 'error', { autoClose: false, actions: [panel] });
     } else {
-      Notification.success(text, { autoClose: 5000, actions: [panel] });
+      this._emit(text, 'success', { autoClose: 5000, actions: [panel] });
     }
   }
 
   private _one(run: RunSummary): void {
     const open = { label: this._trans.__('Open'), callback: () => this._execute(Commands.openRun, { uid: run.uid }) };
     if (run.state === 'completed') {
-      Notification.success(this._trans.__('%1 has completed.', run.name), { autoClose: 5000, actions: [open] });
+      this._emit(this._trans.__('%1 has completed.', run.name), 'success', { autoClose: 5000, actions: [open] });
     } else {
       const text = [this._trans.__('%1 did not complete.', run.name), run.cause].filter(Boolean).join(' ');
-      Notification.error(text, { autoClose: false, actions: [open] });
+      this._emit(text, 'error', { autoClose: false, actions: [open] });
     }
   }
 }

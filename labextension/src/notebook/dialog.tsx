@@ -144,6 +144,7 @@ function Form({ ask, changed }: { ask: IAsk; changed(head: string, good: boolean
         <input
           ref={name}
           className="jp-mod-styled"
+          aria-label={trans.__('Name')}
           value={draft.name}
           spellCheck={false}
           aria-invalid={!good}

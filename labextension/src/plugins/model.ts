@@ -1,5 +1,6 @@
 /** The model, and the toasts when a run ends. */
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -25,7 +26,7 @@ export const model: JupyterFrontEndPlugin<IModel> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('mlrun_jupyter');
     const found = new Model(new Client(app.serviceManager.serverSettings));
-    const toasts = new Toasts(trans, (command, args) => void app.commands.execute(command, args));
+    const toasts = new Toasts(trans, (command, args) => void app.commands.execute(command, args), Notification.emit);
     found.runEnded.connect((_, run) => toasts.add(run));
     const begin = async () => {
       let preferred = '';

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.browser import Lab, execute, idle
 
+sync_api = pytest.importorskip("playwright.sync_api")
 PROJECT = "%load_ext mlrun_jupyter\n%mlrun project {}"
 
 
@@ -121,8 +124,7 @@ def test_what_cannot_be_taken_along_is_underlined_before_anything_runs(page: Any
 def test_lines_of_magics_are_completed_and_explained(page: Any, lab: Lab) -> None:
     notebook = opened(page, lab, "words", "%%mlrun fit --exec\ns = 1", "import os", "os.getc")
     cell = notebook.locator(".jp-CodeCell").first
-    go(page, 0)
-    page.keyboard.press("Enter")
+    cell.locator(".cm-content").click()
     page.keyboard.press("Control+Home")
     page.keyboard.press("End")
     page.keyboard.press("Tab")
@@ -134,21 +136,19 @@ def test_lines_of_magics_are_completed_and_explained(page: Any, lab: Lab) -> Non
     # the kernel completes other cells as before
     page.keyboard.press("Escape")
     run(page, 1)
-    go(page, 2)
-    page.keyboard.press("Enter")
+    notebook.locator(".jp-CodeCell .cm-content").nth(2).click()
     page.keyboard.press("Control+End")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/complete" in request.url else None)
-    word = page.locator(".jp-Completer").get_by_text("getcwd", exact=True)
+    word = page.locator(".jp-Completer-item").filter(has_text="getcwdb")
     for _ in range(10):
         # JupyterLab gives the kernel a second, and its first answer takes longer
         page.keyboard.press("Tab")
         try:
             word.wait_for(timeout=2000)
             break
-        except Exception as error:
-            if "Timeout" not in str(error):
-                raise
+        except sync_api.TimeoutError:
+            continue
     assert word.is_visible() and not asked
 
 
