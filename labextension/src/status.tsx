@@ -26,11 +26,11 @@ export class StatusItem extends ReactWidget {
 function Item({ model, open, trans }: { model: IModel; open(): void; trans: TranslationBundle }) {
   const running = model.running;
   const offline = model.online === false;
-  const text = offline ? trans.__('offline') : running ? trans._n('%1 running', '%1 running', running, running) : '';
+  const text = offline ? trans.__('offline') : running ? trans._n('%1 running', '%1 running', running) : '';
   const project = model.project ? trans.__('MLRun project %1', model.project) : trans.__('MLRun');
   const more = offline
     ? trans.__('The server cannot be reached. Runs go on without it.')
-    : trans._n('%1 run goes on.', '%1 runs go on.', running, running);
+    : trans._n('%1 run goes on.', '%1 runs go on.', running);
   return (
     <button
       className="mlrun-Status-button jp-mod-highlighted"

@@ -54,13 +54,7 @@ export class Toasts {
     const text = this._trans.__('%1 runs have ended.', runs.length);
     if (failed.length) {
       const names = [...new Set(failed.map(run => run.name))].slice(0, 5).join(', ');
-      const more = this._trans._n(
-        '%1 did not complete: %2.',
-        '%1 did not complete: %2.',
-        failed.length,
-        failed.length,
-        names
-      );
+      const more = this._trans._n('%1 did not complete: %2.', '%1 did not complete: %2.', failed.length, names);
       this._emit(`${text} ${more}`, 'error', { autoClose: false, actions: [panel] });
     } else {
       this._emit(text, 'success', { autoClose: 5000, actions: [panel] });

@@ -73,7 +73,7 @@ export function BadgeLine({
       ? [trans.__('server not reached'), trans.__('The version is looked up when the server answers again.')]
       : [trans.__('looking…'), trans.__('The cell is being read.')],
     problems: [
-      trans._n('%1 problem', '%1 problems', count, count),
+      trans._n('%1 problem', '%1 problems', count),
       (analysis?.problems ?? []).map(each => `${each.name ? each.name + ': ' : ''}${each.message}`).join('\n')
     ],
     new: [trans.__('not defined yet'), trans.__('Run the cell to define the function.')],
