@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
 
 DEPTH, LARGEST = 3, 200
+FEATURES = ("store://feature-sets/", "store://feature-vectors/")
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -94,8 +95,10 @@ def around(session: Session, run: Run, *, depth: int = DEPTH, largest: int = LAR
 
 
 def _title(uri: str) -> str:
+    if uri.startswith(FEATURES):
+        return uri.rpartition("/")[2].partition("@")[0].partition(":")[0]
     return parse_artifact(uri).key if uri.startswith("store://") else uri.rpartition("/")[2] or uri
 
 
 def _maker(uri: str) -> str:
-    return parse_artifact(uri).tree if uri.startswith("store://") else ""
+    return parse_artifact(uri).tree if uri.startswith("store://") and not uri.startswith(FEATURES) else ""

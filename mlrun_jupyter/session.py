@@ -14,6 +14,7 @@ from mlrun_jupyter import reports
 from mlrun_jupyter.artifacts import blobs
 from mlrun_jupyter.artifacts.values import ArtifactValues
 from mlrun_jupyter.errors import InputNotFoundError, MLRunError, MLRunInvalidArgumentError
+from mlrun_jupyter.feature_places import is_vector, vector_file
 from mlrun_jupyter.handles import RunObject
 from mlrun_jupyter.model import run as states
 from mlrun_jupyter.model.artifact import Artifact
@@ -68,6 +69,9 @@ class Session:
 
     def item(self, url: str, *, key: str = "", project: str = "", trusted: Collection[str] = ()) -> Any:
         """A ``DataItem`` for a path, URL or ``store://`` URI."""
+        if is_vector(url):
+            uri, path = vector_file(self, url, project)
+            return self.values.item(path, key=key or "vector", uri=uri, trusted=trusted)
         if url.startswith("store://"):
             found = self.locate(url, project)
             return self.values.item(found.url, key=key or found.name, artifact=found.artifact, uri=found.uri, trusted=trusted)
@@ -79,6 +83,10 @@ class Session:
         :raises InputNotFoundError: when it is not.
         """
         text = str(getattr(location, "artifact_url", "") or getattr(location, "url", "") or location)
+        if is_vector(text):
+            # written out now, so that a worker anywhere reads a plain file, and the same versions are the same bytes
+            uri, path = vector_file(self, text, project)
+            return BoundInput(name=name, uri=uri, url=path)
         if text.startswith("store://"):
             return msgspec.structs.replace(self.locate(text, project), name=name)
         if "://" in text:

@@ -62,20 +62,34 @@ class OfflineTable(Protocol):
         """A :class:`pyarrow.Schema`."""
         ...
 
-    def append(self, rows: Any, *, marks: Mapping[str, str] = ...) -> int:
-        """Add the rows of an Arrow table or reader of batches.
+    def snapshot(self, version: int | None = None) -> tuple[int, Any, list[str]]:
+        """Version, schema and files of one and the same moment."""
+        ...
+
+    def rows(self, version: int | None = None) -> int:
+        """How many, without reading them."""
+        ...
+
+    def append(self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None) -> int:
+        """Add the rows of an Arrow table or reader of batches; new columns are added to the table.
 
         :param marks: kept with the commit and found by :meth:`marks`: watermarks, the definition's hash, the run.
+        :param transaction: a name and a number that grows; a number that is not above the last one committed under the name is refused,
+            so that what is tried again after a crash is written once.
         :returns: the version.
-        :raises MLRunConflictError: when another writer was first, in a way that cannot be reconciled.
+        :raises MLRunConflictError: when another writer was first, in a way that cannot be reconciled, or the number is there already.
         """
         ...
 
-    def upsert(self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = ...) -> int:
-        """Replace the rows with the same keys, add the others."""
+    def upsert(
+        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None
+    ) -> int:
+        """Replace the rows with the same keys, add the others; of new rows with the same keys the last counts."""
         ...
 
-    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = ...) -> int: ...
+    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None) -> int:
+        """Replace rows, schema and marks."""
+        ...
 
     def marks(self, version: int | None = None) -> dict[str, str]:
         """What the commits up to this version left, the newest value of each."""
@@ -99,7 +113,9 @@ class OfflineTable(Protocol):
 class OfflineStore(Protocol):
     """Tables by name below one place."""
 
-    def table(self, project: str, name: str) -> OfflineTable: ...
+    def table(self, project: str, name: str, *, partition_by: str = "") -> OfflineTable:
+        """:param partition_by: ``day:time``: files are parted by the day (``hour``, ``month``, ``year``) of the column, from the first write on."""
+        ...
 
     def delete(self, project: str, name: str) -> None: ...
 

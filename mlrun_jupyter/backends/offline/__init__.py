@@ -1,0 +1,1 @@
+"""Tables of features: reached through entry points only."""

@@ -1,0 +1,317 @@
+"""Feature tables as Delta tables, in a folder or an object store (:class:`mlrun_jupyter.protocols.features.OfflineStore`).
+
+A write is one commit of the table's log: who is killed before it leaves files that nobody reads, and that a vacuum deletes.
+Marks (watermarks, the definition, the run) stand in the commit itself, so rows and marks are never at odds. A commit carries the
+marks that it found as well as its own; finding the newest of each needs the last few commits, not the whole log. The log is kept
+for good, since every version is to stay readable.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, StoreError, StoreUnreadableError
+from mlrun_jupyter.model.clock import iso
+
+ATTEMPTS = 12
+OWN, CARRIED = "mlrun.marks", "mlrun.carried"
+KIND = b"mlrun.type"
+SETTINGS = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 3650 days"}
+
+
+class DeltaStore:
+    """Tables by project and name below one place.
+
+    :param url: a folder, or a URL of an object store; its credentials come from the environment.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self.url = str(url).rstrip("/").removeprefix("file://")
+
+    def table(self, project: str, name: str, *, partition_by: str = "") -> DeltaTable:
+        return DeltaTable(f"{self.url}/{project}/{name}", partition_by=partition_by)
+
+    def delete(self, project: str, name: str) -> None:
+        """Remove the table with all its versions; nothing happens where there is none."""
+        import fsspec
+
+        fs, path = fsspec.core.url_to_fs(f"{self.url}/{project}/{name}")
+        if fs.exists(path):
+            # the log first: a table without a log is no table, one without some of its files is a broken one
+            if fs.exists(f"{path}/_delta_log"):
+                fs.rm(f"{path}/_delta_log", recursive=True)
+            fs.rm(path, recursive=True)
+
+
+class DeltaTable:
+    """The rows of one set.
+
+    :param partition_by: a column whose values part the files, when the table is made.
+    """
+
+    def __init__(self, url: str, *, partition_by: str = "") -> None:
+        self.url = url
+        self.partition_by = partition_by
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def _open(self, version: int | None = None) -> Any:
+        """The table as it is; ``None``: there is none."""
+        import deltalake
+
+        try:
+            return deltalake.DeltaTable(self.url, version=version)
+        except deltalake.exceptions.TableNotFoundError:
+            if version is None and not self._is_there():
+                return None
+            raise self._no_version(version) from None
+        except (deltalake.exceptions.DeltaError, OSError, ValueError) as error:
+            if version is not None and ("version" in str(error).lower() or "not found" in str(error).lower()):
+                raise self._no_version(version) from error
+            raise StoreUnreadableError(
+                f"the table {self.url} cannot be read", why=_short(error), next_step="restore its _delta_log from a copy, or ingest anew"
+            ) from error
+
+    def _is_there(self) -> bool:
+        return not self.url.startswith("/") or any(Path(self.url).glob("_delta_log/*.json"))
+
+    def _no_version(self, version: int | None) -> MLRunNotFoundError:
+        return MLRunNotFoundError(
+            f"the table {self.url} has no version {version}", why=f"its newest is {self.version if version is not None else 'unknown'}",
+            next_step="name one of history()",
+        )  # fmt: skip
+
+    def _there(self, version: int | None = None) -> Any:
+        found = self._open(version)
+        if found is None:
+            raise MLRunNotFoundError(f"there is no table {self.url}", why="nothing was ingested yet", next_step="ingest first")
+        return found
+
+    @property
+    def version(self) -> int:
+        found = self._open()
+        return -1 if found is None else int(found.version())
+
+    def schema(self, version: int | None = None) -> Any:
+        import pyarrow as pa
+
+        return _outwards(pa.schema(self._there(version).schema().to_arrow()), self.partition_by)
+
+    def files(self, version: int | None = None) -> list[str]:
+        return sorted(self._there(version).file_uris())
+
+    def snapshot(self, version: int | None = None) -> tuple[int, Any, list[str]]:
+        """Version, schema and files of one and the same moment."""
+        import pyarrow as pa
+
+        found = self._there(version)
+        return int(found.version()), _outwards(pa.schema(found.schema().to_arrow()), self.partition_by), sorted(found.file_uris())
+
+    def rows(self, version: int | None = None) -> int:
+        """How many, by the log alone."""
+        import pyarrow as pa
+
+        actions = pa.table(self._there(version).get_add_actions(flatten=True))
+        return int(sum(actions.column("num_records").to_pylist()))
+
+    def marks(self, version: int | None = None) -> dict[str, str]:
+        table = self._open()
+        if table is None:
+            return {}
+        newest = int(table.version())
+        wanted = newest if version is None else version
+        limit = newest - wanted + 4
+        while True:
+            commits = [one for one in table.history(limit) if one["version"] <= wanted]
+            kept = next((index for index, one in enumerate(commits) if CARRIED in one), None)
+            if kept is not None:
+                base, carried = json.loads(commits[kept][CARRIED])
+                missing = commits[kept]["version"] - base
+                if kept + missing <= len(commits) or commits[-1]["version"] == 0:
+                    own = [json.loads(one.get(OWN, "{}")) for one in commits[: kept + missing]]
+                    return _overlaid(carried, reversed(own))
+            elif not commits or commits[-1]["version"] == 0:
+                return {}
+            limit *= 4
+
+    def history(self) -> list[dict[str, Any]]:
+        table = self._open()
+        if table is None:
+            return []
+        return [
+            {
+                "version": one["version"],
+                "time": iso(datetime.fromtimestamp(one["timestamp"] / 1000, UTC)),
+                "operation": one.get("operation", ""),
+                "rows": _number(one, "num_added_rows", "num_target_rows_inserted"),
+                "marks": json.loads(one.get(OWN, "{}")),
+            }
+            for one in table.history()
+        ]
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def append(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:
+        """Add the rows; columns that the table does not have are added to it.
+
+        :param transaction: a name and a number that grows: a number that is not above the last one committed under that name is refused,
+            so that what is tried again after a crash is written once.
+        :raises MLRunConflictError: when the number was committed already.
+        """
+        return self._write(rows, "append", marks, transaction)
+
+    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:
+        """Replace all rows and the schema. Marks from before are gone with the rows."""
+        return self._write(rows, "overwrite", marks, transaction)
+
+    def _write(self, rows: Any, mode: str, marks: Mapping[str, str], transaction: tuple[str, int] | None) -> int:
+        import deltalake
+
+        data, parts = self._inwards(rows)
+
+        def work(table: Any) -> None:
+            write: Any = deltalake.write_deltalake
+            write(
+                self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
+                partition_by=parts if table is None else (table.metadata().partition_columns or None), configuration=SETTINGS if table is None else None,
+                commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite"),
+                writer_properties=deltalake.WriterProperties(compression="ZSTD", compression_level=1),
+            )  # fmt: skip
+
+        return self._commit(work, transaction)
+
+    def upsert(
+        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None
+    ) -> int:
+        """Replace the rows with the same keys, add the others. Of rows with the same keys the last one counts."""
+        import polars as pl
+
+        frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame)
+        last = frame.unique(subset=list(keys), keep="last", maintain_order=True)
+        data, parts = self._inwards(last.to_arrow())
+        same = " AND ".join(f'target."{key}" = source."{key}"' for key in [*keys, *parts])
+
+        def work(table: Any) -> None:
+            properties = self._properties(table, marks, transaction)
+            if table is None:
+                import deltalake
+
+                deltalake.write_deltalake(self.url, data, mode="append", partition_by=parts, configuration=SETTINGS, commit_properties=properties)
+                return
+            merge = table.merge(data, same, source_alias="source", target_alias="target", merge_schema=True, commit_properties=properties)
+            merge.when_matched_update_all().when_not_matched_insert_all().execute()
+
+        return self._commit(work, transaction)
+
+    def _properties(self, table: Any, marks: Mapping[str, str], transaction: tuple[str, int] | None, fresh: bool = False) -> Any:
+        import deltalake
+
+        carried = {} if table is None or fresh else self.marks(int(table.version()))
+        base = -1 if table is None else int(table.version())
+        # commits of others that get in between are found by their own marks, after the base
+        metadata = {OWN: json.dumps(dict(marks)), CARRIED: json.dumps([base, carried])}
+        return deltalake.CommitProperties(
+            custom_metadata=metadata, max_commit_retries=0 if fresh else None,
+            app_transactions=[deltalake.Transaction(*transaction)] if transaction else None,
+        )  # fmt: skip
+
+    def _commit(self, work: Callable[[Any], None], transaction: tuple[str, int] | None) -> int:
+        import deltalake
+
+        wrong: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            table = self._open()
+            done = table.transaction_version(transaction[0]) if table is not None and transaction else None
+            if transaction and done is not None and done >= transaction[1]:
+                raise MLRunConflictError(
+                    f"{transaction[0]} {transaction[1]} is in the table already", why=f"the last one committed is {done}",
+                    next_step="nothing is to be done: the rows are there",
+                )  # fmt: skip
+            try:
+                work(table)
+                return self.version
+            except deltalake.exceptions.CommitFailedError as error:
+                wrong = error  # another was first: begin again with what it left
+            except deltalake.exceptions.DeltaError as error:
+                if table is not None or "already exists" not in str(error).lower():
+                    raise StoreError(f"{self.url} could not be written", why=_short(error), next_step="see whether the place can be written") from error
+                wrong = error  # two made the table at once
+            time.sleep(0.02 * 2 ** min(attempt, 5))
+        raise MLRunConflictError(
+            f"{self.url} could not be written, since others wrote it all the time", why=_short(wrong), next_step="try again, or write larger batches"
+        )
+
+    def _inwards(self, rows: Any) -> tuple[Any, list[str]]:
+        """As Delta can hold it, with the column that parts the files."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table = rows if isinstance(rows, pa.Table) else pa.table(rows)
+        fields, columns = [], []
+        for field, column in zip(table.schema, table.columns, strict=True):
+            if pa.types.is_duration(field.type):
+                field = pa.field(field.name, pa.int64(), metadata={KIND: b"duration"})
+                column = column.cast(pa.duration("us")).cast(pa.int64())
+            fields.append(field)
+            columns.append(column)
+        parts = []
+        if self.partition_by:
+            name, _, column = self.partition_by.partition(":")
+            length = {"year": 4, "month": 7, "day": 10, "hour": 13}[name]
+            texts = pc.utf8_slice_codeunits(pc.strftime(table.column(column), format="%Y-%m-%dT%H"), 0, length)
+            fields.append(pa.field("__part", pa.string()))
+            columns.append(texts)
+            parts = ["__part"]
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields)), parts
+
+    # -- upkeep ---------------------------------------------------------------------------------------------------
+
+    def compact(self) -> None:
+        """Make few large files of many small ones; rows and versions stay."""
+        import deltalake
+
+        try:
+            self._there().optimize.compact()
+        except deltalake.exceptions.CommitFailedError as error:
+            raise MLRunConflictError(f"{self.url} was written while it was compacted", why=_short(error), next_step="try again") from error
+
+    def vacuum(self, older_than_hours: float) -> int:
+        """Delete files that no version younger than this needs; older versions cannot be read any more then."""
+        gone = self._there().vacuum(retention_hours=int(older_than_hours), dry_run=False, enforce_retention_duration=False)
+        return len(gone)
+
+
+def _overlaid(first: dict[str, str], others: Any) -> dict[str, str]:
+    found = dict(first)
+    for one in others:
+        found.update(one)
+    return found
+
+
+def _outwards(schema: Any, partition_by: str) -> Any:
+    """As it was given: durations are durations, and the column that parts the files is ours."""
+    import pyarrow as pa
+
+    fields = []
+    for field in schema:
+        if field.name == "__part":
+            continue
+        if (field.metadata or {}).get(KIND) == b"duration":
+            field = pa.field(field.name, pa.duration("us"), metadata=field.metadata)
+        fields.append(field)
+    return pa.schema(fields)
+
+
+def _number(commit: Mapping[str, Any], *names: str) -> int:
+    metrics = commit.get("operationMetrics") or {}
+    return int(next((metrics[name] for name in names if name in metrics), 0))
+
+
+def _short(error: Exception | None) -> str:
+    return str(error).splitlines()[0][:300] if error is not None and str(error) else type(error).__name__

@@ -1,0 +1,70 @@
+"""The composition root of features: a project's definitions, tables and online store put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlrun_jupyter.errors import MLRunMissingDependencyError, MLRunNotFoundError
+from mlrun_jupyter.registry import OFFLINE_STORES, ONLINE_STORES
+
+if TYPE_CHECKING:
+    from mlrun_jupyter.features.places import Place
+    from mlrun_jupyter.session import Session
+
+SCHEME = "vector://"
+CATEGORIES = {"feature-sets": "feature-set", "feature-vectors": "feature-vector"}
+
+
+def place_of(session: Session, project: str, *, folder: Path | None = None, begin: Callable[..., Any] | None = None) -> Place:
+    """Where the features of a project are.
+
+    :param folder: of the project's sources: definitions are written there as well.
+    :param begin: begins a run that an ingest is recorded on.
+    """
+    from mlrun_jupyter.features.places import Place
+
+    home = session.home / "features"
+    store: Any = session.store
+    return Place(
+        project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(home / "offline"), online=_online(home / "online" / project), folder=folder,
+        begin=begin, another=lambda name: place_of(session, name),
+    )  # fmt: skip
+
+
+def _online(folder: Path) -> Callable[[], Any] | None:
+    try:
+        loaded = ONLINE_STORES.load("lmdb")
+    except (MLRunNotFoundError, MLRunMissingDependencyError):
+        return None
+    return cache(lambda: loaded(folder))
+
+
+def split(uri: str, project: str) -> tuple[str, str, str, str, str]:
+    """Kind, project, name, tag, hash of ``store://feature-vectors/<project>/<name>[:tag][@hash]`` or ``vector://[project/]name[:tag][@hash]``."""
+    if uri.startswith(SCHEME):
+        kind, rest = "feature-vector", uri.removeprefix(SCHEME)
+    else:
+        category, _, rest = uri.removeprefix("store://").partition("/")
+        kind = CATEGORIES[category]
+    rest, _, digest = rest.partition("@")
+    rest, _, tag = rest.partition(":")
+    home, slash, name = rest.rpartition("/")
+    return kind, home if slash else project, name, tag, digest
+
+
+def is_vector(uri: str) -> bool:
+    return uri.startswith((SCHEME, "store://feature-vectors/"))
+
+
+def vector_file(session: Session, uri: str, project: str) -> tuple[str, str]:
+    """The URI of the vector's version, and a Parquet file with its features as of now."""
+    from mlrun_jupyter.features.vectors import materialised
+
+    _, home, name, tag, digest = split(uri, project)
+    place = place_of(session, home)
+    document: Any = place.definitions.get_feature_object("feature-vector", home, name, tag=tag, hash=digest).document
+    path, _ = materialised(place, document, session.home / "features" / "vectors" / home)
+    return document.uri, str(path)

@@ -1,0 +1,182 @@
+"""Features: ``import mlrun_jupyter.feature_store as fstore``. Names are MLRun's.
+
+>>> weather = fstore.FeatureSet("weather", entities=[fstore.Entity("origin")], timestamp_key="time_hour")
+>>> weather.ingest(frame)
+>>> vector = fstore.FeatureVector("delays", ["flights.*", "weather.wind_speed as wind"])
+>>> vector.get_offline_features().to_dataframe()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mlrun_jupyter import contexts
+from mlrun_jupyter.errors import MLRunConflictError
+from mlrun_jupyter.feature_places import place_of, split
+from mlrun_jupyter.features import sets
+from mlrun_jupyter.features.ingest import Ingested
+from mlrun_jupyter.features.places import Place, online_table
+from mlrun_jupyter.features.sets import JoinGraph
+from mlrun_jupyter.features.sources import CSVSource, DeltaSource, JSONSource, ParquetSource, SQLSource
+from mlrun_jupyter.features.vectors import OfflineVectorResponse
+from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
+from mlrun_jupyter.model.page import Page
+from mlrun_jupyter.project import get_current_project, get_or_create_project, session
+
+__all__ = [
+    "CSVSource", "DeltaSource", "Entity", "Feature", "FeatureSet", "FeatureVector", "JSONSource", "JoinGraph", "OfflineVectorResponse", "ParquetSource",
+    "SQLSource", "Source", "Target", "Validator", "delete_feature_set", "delete_feature_vector", "get_feature_set", "get_feature_vector",
+    "get_offline_features", "get_online_feature_service", "ingest", "leakage_check", "list_feature_sets", "list_feature_vectors", "preview", "quarantine",
+]  # fmt: skip
+
+
+class _Run:
+    """A run of this process that an ingest is recorded on."""
+
+    def __init__(self, context: Any, store: Any) -> None:
+        self.uid = str(context.uid)
+        self._context, self._store = context, store
+
+    def used(self, name: str, uri: str, direction: str) -> None:
+        self._store.put_use(self.uid, name, uri, direction)
+
+    def log_results(self, results: dict[str, Any]) -> None:
+        self._context.log_results(results)
+
+
+@contextmanager
+def _begin(name: str, labels: dict[str, str]) -> Iterator[_Run]:
+    running = contexts.get_current_context()
+    if running is not None:
+        # inside a run: it is that run which ingests
+        yield _Run(running, session().store)
+        return
+    current = get_current_project()
+    assert current is not None
+    context = contexts._begin(current, name, labels)
+    try:
+        yield _Run(context, session().store)
+    except BaseException as error:
+        context.set_state("completed", error=f"{type(error).__name__}: {error}")
+        raise
+    context.set_state("completed")
+
+
+def _place(project: str = "") -> Place:
+    current = get_or_create_project(project) if project else get_current_project()
+    assert current is not None
+    return place_of(session(), current.name, folder=current.context, begin=_begin)
+
+
+class FeatureSet(sets.FeatureSet):
+    __doc__ = sets.FeatureSet.__doc__
+
+    def place(self) -> Place:
+        return self._place or _place(self.document.project)
+
+
+class FeatureVector(sets.FeatureVector):
+    __doc__ = sets.FeatureVector.__doc__
+
+    def place(self) -> Place:
+        return self._place or _place(self.document.project)
+
+
+def _found(kind: Any, text: str, project: str) -> Any:
+    place = _place(project)
+    if text.startswith(("store://", "vector://")):
+        _, home, name, tag, digest = split(text, place.project)
+    else:
+        rest, _, digest = text.partition("@")
+        rest, _, tag = rest.partition(":")
+        head, _, name = rest.rpartition("/")
+        home = head or place.project
+    return place.of(home).definitions.get_feature_object(kind, home, name, tag=tag, hash=digest).document
+
+
+def get_feature_set(uri: str, project: str = "") -> FeatureSet:
+    """By name, ``name:tag``, ``name@hash``, ``project/name`` or ``store://feature-sets/…``."""
+    return FeatureSet(document=_found("feature-set", uri, project))
+
+
+def get_feature_vector(uri: str, project: str = "") -> FeatureVector:
+    """By name, ``name:tag``, ``name@hash``, ``project/name`` or ``store://feature-vectors/…``."""
+    return FeatureVector(document=_found("feature-vector", uri, project))
+
+
+def list_feature_sets(project: str = "", **conditions: Any) -> Page[Any]:
+    """Definitions with tags and status, newest first; conditions as ``name labels text entity owner latest limit page_token``."""
+    place = _place(project)
+    return place.definitions.list_feature_objects("feature-set", place.project, **conditions)
+
+
+def list_feature_vectors(project: str = "", **conditions: Any) -> Page[Any]:
+    """As :func:`list_feature_sets`."""
+    place = _place(project)
+    return place.definitions.list_feature_objects("feature-vector", place.project, **conditions)
+
+
+def ingest(featureset: Any, source: Any = None, **options: Any) -> Ingested:
+    """Ingest rows into a set, by object or name; options as :meth:`FeatureSet.ingest`."""
+    return (featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))).ingest(source, **options)
+
+
+def preview(featureset: Any, source: Any = None, **options: Any) -> Any:
+    """The first rows as they would be ingested."""
+    return (featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))).preview(source, **options)
+
+
+def get_offline_features(feature_vector: Any, entity_rows: Any = None, entity_timestamp_column: str = "", **options: Any) -> OfflineVectorResponse:
+    """The features of a vector, by object or name; options as :func:`mlrun_jupyter.features.vectors.offline_features`."""
+    found: OfflineVectorResponse = _vector(feature_vector).get_offline_features(entity_rows, entity_timestamp_column, **options)
+    return found
+
+
+def get_online_feature_service(feature_vector: Any, **options: Any) -> Any:
+    """Serves the newest features of a vector by key."""
+    return _vector(feature_vector).get_online_feature_service(**options)
+
+
+def leakage_check(feature_vector: Any, training: Any, entity_timestamp_column: str, sample: int = 1000) -> Any:
+    """Which features of a training set hold what was not known at the time of their rows."""
+    return _vector(feature_vector).leakage_check(training, entity_timestamp_column, sample)
+
+
+def _vector(one: Any) -> sets.FeatureVector:
+    return one if isinstance(one, sets.FeatureVector) else get_feature_vector(str(one))
+
+
+def delete_feature_set(name: str, project: str = "", tag: str = "", uid: str = "", force: bool = False) -> None:
+    """Delete a set, or one version of it.
+
+    :param force: its rows as well; without it a set that has rows stays.
+    """
+    place = _place(project)
+    found = place.definitions.get_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
+    if not tag and not uid:
+        document: Any = found.document
+        if place.table(document).version >= 0:
+            if not force:
+                raise MLRunConflictError(f"feature set {name!r} has rows", why="deleting it would leave them without a definition", next_step="pass force=True to delete them too")
+            place.offline.delete(place.project, name)
+            place.offline.delete(place.project, f"{name}.quarantine")
+            if place.online is not None:
+                place.online().delete(online_table(found.status, name))
+    place.definitions.delete_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
+
+
+def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str = "") -> None:
+    """Delete a vector, or one version of it."""
+    place = _place(project)
+    place.definitions.get_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
+    place.definitions.delete_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
+
+
+def quarantine(featureset: str, project: str = "") -> Any:
+    """Rows of a set that its validators put aside, with the reasons, as a pandas frame."""
+    place = _place(project)
+    import polars as pl
+
+    return pl.read_parquet(place.offline.table(place.project, f"{featureset}.quarantine").files()).to_pandas()

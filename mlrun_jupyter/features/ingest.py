@@ -1,0 +1,335 @@
+"""From a source to the tables of a set.
+
+The order of writes is what makes a kill harmless: first one commit of the offline table, with rows, watermark and definition together;
+then the online store, which remembers up to which version of the table it was brought; then what a listing shows. Who finds the online
+store behind, brings it up first: rows of the files that it has not seen, again if need be, since a newer row is never overwritten by an
+older one. So rows are never half there, and never twice.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
+from mlrun_jupyter.features import frames, sources, tables
+from mlrun_jupyter.features.frames import ARRIVAL
+from mlrun_jupyter.features.places import Place, needed, online_table, part
+from mlrun_jupyter.model.clock import iso, parse
+from mlrun_jupyter.model.features import FeatureSet, Source, Status
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PREVIEW, BATCH = 20, 20_000
+SEEN = "__offline"
+"""The key in an online table whose time is the version of the offline table that it was brought up to."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingest did.
+
+    :ivar version: of the offline table; -1: nothing was new.
+    :ivar refused: rows that went into the quarantine.
+    """
+
+    frame: pl.DataFrame
+    version: int
+    rows: int
+    refused: int = 0
+    notes: tuple[str, ...] = ()
+    run: str = ""
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def prepared(place: Place, document: FeatureSet, data: Any, *, history: bool, notes: list[str]) -> tuple[pl.DataFrame, pl.DataFrame | None, dict[str, Any]]:
+    """The rows as they would be written, those that go into the quarantine, and what the validators counted."""
+    frame = frames.rows(data, fset=document, note=notes.append)
+    if document.steps:
+        frame = needed("steps", "the steps of a set").compile_steps(document.steps, document).columns(frame)
+        frame = frames.rows(frame, fset=document, note=notes.append, allow_empty=True)
+    declared = {one.name: one.value_type for one in document.features if one.value_type}
+    frame = frames.typed(frame, {name: kind for name, kind in declared.items() if name in frame.columns})
+    refused: Any = None
+    counts: dict[str, Any] = {}
+    validators = part("validation")
+    if any(one.validator for one in document.features):
+        if validators is None:
+            needed("validation", "validators")
+        checked = validators.validate(frame, document)
+        frame, refused, counts = checked.frame, checked.quarantine, checked.counts
+    if document.aggregations:
+        frame = _aggregated(place, document, frame, history)
+    order = [*document.keys, *(name for name in (document.timestamp_key, document.known_at) if name)]
+    return frame.select(*order, *(name for name in frame.columns if name not in order)), refused, counts
+
+
+def _aggregated(place: Place, document: FeatureSet, frame: pl.DataFrame, history: bool) -> pl.DataFrame:
+    import polars as pl
+
+    windows = needed("windows", "aggregations")
+    if not document.timestamp_key:
+        raise FeatureError(f"{document.name!r} has aggregations and no timestamp_key", why="windows are of time", next_step="say which column is the time of an event")
+    before = None
+    if history:
+        try:
+            table = tables.snapshot(place, document)
+        except MLRunNotFoundError:
+            table = None
+        if table is not None:
+            columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
+            reach = windows.plan(document.aggregations).reach
+            least = frame[document.timestamp_key].min()
+            near = pl.col(document.timestamp_key) >= pl.lit(least) - pl.duration(microseconds=2 * reach)
+            before = table.scan(columns).filter(near).collect().sort(ARRIVAL).drop(ARRIVAL)
+    return windows.aggregate(
+        frame, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations,
+        known_at=document.known_at, history=before,
+    )  # fmt: skip
+
+
+def ingest(
+    place: Place, document: FeatureSet, data: Any = None, *, overwrite: bool = False, upsert: bool = False, incremental: bool = False,
+    secret: Any = None,
+) -> Ingested:  # fmt: skip
+    """Read, transform, check and write.
+
+    :param data: rows, a path, or a source; ``None``: the set's own source.
+    :param overwrite: replace the rows and the schema of the table.
+    :param upsert: replace rows with the same keys and time.
+    :param incremental: of a source with times only what is later than what was ingested from it before.
+    :raises FeatureDataError: for rows that cannot be features; nothing is written then.
+    :raises SchemaDriftError: when the columns are not those of the table, as the set's policy says.
+    """
+    if overwrite and (upsert or incremental):
+        raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
+    source = sources.source_of(data if data is not None else document.source)
+    if source is None and data is None:
+        raise FeatureError(f"{document.name!r} has nothing to ingest", why="no rows were given, and the set has no source", next_step="pass rows, a path or a source")
+    if incremental and source is None:
+        raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
+    notes: list[str] = []
+    with _recorded(place, document, source) as run:
+        place.definitions.put_feature_object(document)
+        table = place.table(document)
+        marks = table.marks()
+        _bring_online(place, document)
+        began = clock.time_ns() // 1000
+        marking: dict[str, str] = {}
+        transaction: tuple[str, int] | None = None
+        if source is not None:
+            column = source.time_field or document.timestamp_key
+            name = f"watermark:{sources.name_of(source)}"
+            after = parse(marks[name]) if incremental and name in marks else None
+            data = sources.read(source, time_field=column, after=after, secret=secret)
+            if incremental:
+                if not column:
+                    raise FeatureError(f"{sources.name_of(source)} has no time to go by", next_step="set the source's time_field")
+                if not data.height:
+                    return Ingested(data, -1, 0, notes=("nothing is new",), run=run.uid if run else "")
+                newest = frames.moments(frames.plain(data)[column], notes.append).max()
+                assert isinstance(newest, datetime)
+                marking[name] = iso(newest)
+                transaction = (name, int(newest.timestamp() * 1_000_000))
+        frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes)
+        version = _write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction)
+        if refused is not None and refused.height:
+            place.offline.table(place.project, f"{document.name}.quarantine").append(refused.to_arrow(), marks={"version": str(version)})
+            notes.append(f"{refused.height} rows went into the quarantine")
+        _bring_online(place, document)
+        _copies(document, frame)
+        _show(place, document, frame, version, run.uid if run else "")
+        if run is not None:
+            run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
+    return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
+
+
+@contextmanager
+def _recorded(place: Place, document: FeatureSet, source: Source | None) -> Iterator[Any]:
+    if place.begin is None:
+        yield None
+        return
+    with place.begin(f"{document.name}-ingest", {"kind": "ingest"}) as run:
+        if source is not None and source.path and not source.path.startswith("secret://") and source.kind != "sql":
+            run.used("source", source.path, "in")
+        run.used(document.name, f"store://feature-sets/{place.project}/{document.name}@{document.hash}", "out")
+        yield run
+
+
+def _write(
+    place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, *, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
+    transaction: tuple[str, int] | None,
+) -> int:  # fmt: skip
+    import polars as pl
+
+    table = place.table(document)
+    marks = {**marks, "definition": document.hash, **({"run": run} if run else {})}
+    fresh = overwrite or table.version < 0
+    if fresh:
+        marks = {**marks, "generation": uuid4().hex[:12]}
+    else:
+        there = tables.snapshot(place, document)
+        merged = frames.check_schema(there.schema, dict(frame.schema), document.schema_policy, document.name)
+        frame = frames.conform(frame, merged)
+        if any(merged[name] != kind for name, kind in there.schema.items()):
+            # a column became wider: the table is written anew, in one commit, with what it marked before
+            old = there.scan().collect()
+            new = frame.with_columns(pl.int_range(began, began + frame.height, dtype=pl.Int64).alias(ARRIVAL))
+            whole = pl.concat([frames.conform(old, {**merged, ARRIVAL: pl.Int64()}), new.select([*merged, ARRIVAL])])
+            if upsert:
+                whole = whole.unique(subset=_identity(document), keep="last", maintain_order=True)
+            return table.overwrite(whole.to_arrow(), marks={**table.marks(there.version), **marks}, transaction=transaction)
+    rows = frame.with_columns(pl.int_range(began, began + frame.height, dtype=pl.Int64).alias(ARRIVAL)).to_arrow()
+    if upsert and not fresh:
+        return table.upsert(rows, _identity(document), marks=marks, transaction=transaction)
+    if upsert:
+        rows = pl.from_arrow(rows).unique(subset=_identity(document), keep="last", maintain_order=True).to_arrow()
+    return table.overwrite(rows, marks=marks, transaction=transaction) if overwrite else table.append(rows, marks=marks, transaction=transaction)
+
+
+def _identity(document: FeatureSet) -> list[str]:
+    return [*document.keys, *([document.timestamp_key] if document.timestamp_key else [])]
+
+
+# -- online -----------------------------------------------------------------------------------------------------------
+
+
+def _bring_online(place: Place, document: FeatureSet) -> None:
+    """Put what the online store has not seen of the offline table into it."""
+    if place.online is None or not any(one.kind == "online" for one in document.targets) or not document.keys:
+        return
+    import polars as pl
+
+    table = place.table(document)
+    if table.version < 0:
+        return
+    marks = table.marks()
+    name = f"{document.name}@{marks['generation']}" if marks.get("generation") else document.name
+    store = place.online()
+    seen = store.get(name, [SEEN])[0]
+    here = tables.snapshot(place, document)
+    if seen is not None and seen[0] >= here.version:
+        return
+    before: set[str] = set()
+    if seen is not None:
+        before = set(tables.snapshot(place, document, seen[0]).files)
+    fresh = tables.Snapshot(document, here.version, here.schema, [file for file in here.files if file not in before])
+    rows = fresh.scan().collect()
+    order = [*((document.timestamp_key,) if document.timestamp_key else ()), *((document.known_at,) if document.known_at else ()), ARRIVAL]
+    newest = rows.sort(order).unique(subset=list(document.keys), keep="last", maintain_order=True)
+    states = _states(document, here, newest) if document.aggregations else None
+    times = newest[document.timestamp_key if document.timestamp_key else ARRIVAL].cast(pl.Int64).to_list()
+    keys = frames.key_texts(newest, document.keys)
+    kept = [one for one in newest.columns if one not in (*document.keys, ARRIVAL)]
+    for start in range(0, len(keys), BATCH):
+        values = newest.select(kept).slice(start, BATCH).to_dicts()
+        if states is not None:
+            column = needed("windows", "aggregations").STATE_COLUMN
+            for key, row in zip(keys[start : start + BATCH], values, strict=True):
+                row[column] = states.dump(key)
+        store.put(name, list(zip(keys[start : start + BATCH], times[start : start + BATCH], values, strict=True)))
+    store.put(name, [(SEEN, here.version, {})])
+    _point(place, document, name)
+
+
+def _states(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame) -> Any:
+    """The windows of the entities that have new rows, from all rows that they have."""
+    windows = needed("windows", "aggregations")
+    columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
+    rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi").sort(ARRIVAL).drop(ARRIVAL)
+    return windows.build(
+        rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=document.known_at
+    )  # fmt: skip
+
+
+def _point(place: Place, document: FeatureSet, name: str) -> None:
+    """Readers are led to the table by the status; the one from before an overwrite goes."""
+    old = ""
+
+    def change(status: Status) -> Status:
+        nonlocal old
+        old = online_table(status, document.name)
+        others = tuple(one for one in status.targets if one.get("kind") != "online")
+        return msgspec.structs.replace(status, targets=(*others, {"kind": "online", "table": name}))
+
+    place.change_status("feature-set", document.name, change)
+    if old not in (name, document.name) and place.online is not None:
+        place.online().delete(old)
+
+
+# -- what is shown ----------------------------------------------------------------------------------------------------
+
+
+def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int, run: str) -> None:
+    statistics = part("statistics")
+    stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()}) if statistics else {}
+    head = frame.head(PREVIEW)
+    preview = (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
+    schema = {name: frames.value_type(kind) for name, kind in tables.snapshot(place, document).schema.items()}
+    rows = place.table(document).rows()
+
+    def change(status: Status) -> Status:
+        if status.version > version:
+            return status
+        return msgspec.structs.replace(
+            status, state="ready", definition=document.hash, version=version, rows=rows, schema=schema, stats=stats or status.stats, preview=preview, run=run
+        )  # fmt: skip
+
+    place.change_status("feature-set", document.name, change)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return value if isinstance(value, float) and value == value and abs(value) != float("inf") else str(value)
+
+
+def _copies(document: FeatureSet, frame: pl.DataFrame) -> None:
+    """Targets beside the project's own: files."""
+    for target in document.targets:
+        if target.kind in ("offline", "online"):
+            continue
+        if target.kind not in ("parquet", "csv"):
+            raise FeatureError(f"target {target.kind!r} cannot be written", why="kinds are offline, online, parquet and csv", next_step="use one of these")
+        write_file(frame.select(list(target.columns)) if target.columns else frame, target.path, target.kind)
+
+
+def write_file(frame: pl.DataFrame, path: str, kind: str) -> str:
+    """Write a file, whole or not at all; returns its path."""
+    import fsspec
+
+    fs, place = fsspec.core.url_to_fs(path)
+    fs.makedirs(fs._parent(place), exist_ok=True)
+    part_of = f"{place}.{uuid4().hex[:8]}.part"
+    try:
+        with fs.open(part_of, "wb") as file:
+            if kind == "parquet":
+                frame.write_parquet(file)
+            else:
+                frame.write_csv(file)
+        fs.mv(part_of, place)
+    except BaseException:
+        if fs.exists(part_of):
+            fs.rm(part_of)
+        raise
+    return path
+
+
+def preview(place: Place, document: FeatureSet, data: Any = None, *, sample_size: int = 1000, secret: Any = None) -> pl.DataFrame:
+    """The first rows as they would be ingested; nothing is written."""
+    source = sources.source_of(data if data is not None else document.source)
+    if source is not None:
+        data = sources.read(source, time_field=source.time_field or document.timestamp_key, secret=secret)
+    if data is None:
+        raise FeatureDataError(f"{document.name!r} has nothing to preview", next_step="pass rows, a path or a source")
+    return prepared(place, document, frames.frame_of(data).head(sample_size), history=False, notes=[])[0]

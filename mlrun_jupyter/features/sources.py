@@ -1,0 +1,198 @@
+"""Where rows come from: files wherever fsspec reaches, databases, Delta tables, and frames that are handed over.
+
+A time window is applied where the rows are read, so that an incremental ingest reads what is new: Parquet and Delta skip files and row
+groups, a database gets it as a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, MLRunMissingDependencyError
+from mlrun_jupyter.features import frames, tables
+from mlrun_jupyter.model.features import Source
+
+FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
+
+
+def CSVSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
+    """A CSV file. ``attributes`` go to :func:`polars.read_csv`."""
+    return Source("csv", path, name, attributes or {}, time_field, **more)
+
+
+def ParquetSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
+    """A Parquet file, a folder of them, or a pattern."""
+    return Source("parquet", path, name, attributes or {}, time_field, **more)
+
+
+def JSONSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
+    """A JSON file: a list of objects, or one object a line."""
+    return Source("json", path, name, attributes or {}, time_field, **more)
+
+
+def SQLSource(name: str = "", db_url: str = "", table_name: str = "", *, query: str = "", time_field: str = "", **more: Any) -> Source:
+    """A table or a query of a database that SQLAlchemy reaches.
+
+    :param db_url: without a password in it; ``secret://name`` stands for the whole URL.
+    """
+    return Source("sql", db_url, name or table_name, {"table": table_name} if table_name else {"query": query}, time_field, **more)
+
+
+def DeltaSource(name: str = "", path: str = "", *, version: int | None = None, time_field: str = "", **more: Any) -> Source:
+    """A Delta table, its newest version or the given one."""
+    return Source("delta", path, name, {} if version is None else {"version": version}, time_field, **more)
+
+
+def source_of(data: Any) -> Source | None:
+    """The source that a path or a source is; ``None`` for rows that are handed over.
+
+    :raises MLRunInvalidArgumentError: when the ending of the path says nothing.
+    """
+    if isinstance(data, Source):
+        return data
+    path = data if isinstance(data, str) else str(data) if hasattr(data, "__fspath__") else ""
+    if not path:
+        return None
+    name = path.rstrip("/").lower()
+    kind = next((kind for ending, kind in FILES.items() if name.endswith(ending)), "")
+    if not kind:
+        raise MLRunInvalidArgumentError(
+            f"{path!r} does not say what is in it", why=f"endings that are known are {', '.join(FILES)}", next_step="use ParquetSource, CSVSource, JSONSource, DeltaSource or SQLSource"
+        )  # fmt: skip
+    return Source(kind, path)
+
+
+def name_of(source: Source) -> str:
+    """By which the watermark of a source is kept."""
+    return source.name or source.path.rstrip("/").rpartition("/")[2] or source.kind
+
+
+def read(source: Source, *, time_field: str = "", after: datetime | None = None, secret: Any = None) -> Any:
+    """The rows, as a polars frame.
+
+    :param time_field: of the window of the source, and of ``after``.
+    :param after: rows later than this alone.
+    :raises InputNotFoundError: when there is nothing at the path.
+    """
+    start, end = tables.moment(source.start_time), tables.moment(source.end_time)
+    readers = {"parquet": _parquet, "csv": _csv, "json": _json, "delta": _delta}
+    if source.kind == "sql":
+        return _sql(source, time_field, start, end, after, secret)
+    if source.kind not in readers:
+        raise MLRunInvalidArgumentError(
+            f"a source of kind {source.kind!r} cannot be read at once", why=f"kinds are {', '.join([*readers, 'sql'])}; streams are read continuously",
+            next_step="use one of these",
+        )  # fmt: skip
+    import polars as pl
+
+    try:
+        found = readers[source.kind](source)
+        lazy = found.lazy()
+        if time_field and (start or end or after):
+            columns = lazy.collect_schema()
+            if time_field not in columns:
+                raise MLRunInvalidArgumentError(f"{source.path} has no column {time_field!r}", why=f"nearest are {frames.near(time_field, columns)}", next_step="set the source's time_field")
+            lazy = _limited(lazy, time_field, columns[time_field], start, end, after)
+        return lazy.collect()
+    except (FileNotFoundError, pl.exceptions.ComputeError, OSError) as error:
+        missing = isinstance(error, FileNotFoundError) or "no such file" in str(error).lower() or "expanded paths were empty" in str(error)
+        raise InputNotFoundError(
+            f"{source.path} cannot be read" if not missing else f"there is nothing at {source.path}", why=str(error).splitlines()[0][:300],
+            next_step="correct the path, or look at the file",
+        ) from error  # fmt: skip
+    except ImportError as error:
+        raise MLRunMissingDependencyError(f"{source.path} needs a driver", why=str(error), next_step="install the fsspec driver of its scheme") from error
+
+
+def _limited(frame: Any, column: str, kind: Any, start: datetime | None, end: datetime | None, after: datetime | None) -> Any:
+    import polars as pl
+
+    time = pl.col(column)
+    if kind == pl.String:
+        time = time.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    elif kind == pl.Date:
+        time = time.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    elif isinstance(kind, pl.Datetime) and kind.time_zone is None:
+        time = time.dt.replace_time_zone("UTC")
+    for limit, condition in ((start, time >= start), (end, time <= end), (after, time > after)) if isinstance(kind, pl.Datetime | pl.Date | pl.String) else ():  # fmt: skip
+        if limit is not None:
+            frame = frame.filter(condition)
+    return frame
+
+
+def _local(path: str) -> bool:
+    return "://" not in path or path.startswith("file://")
+
+
+def _parquet(source: Source) -> Any:
+    import polars as pl
+
+    path = source.path.removeprefix("file://")
+    if _local(source.path):
+        return pl.scan_parquet(path, **source.attributes)
+    return pl.read_parquet(_bytes(path), **source.attributes)
+
+
+def _csv(source: Source) -> Any:
+    import polars as pl
+
+    return pl.read_csv(_bytes(source.path), **{"infer_schema_length": None, **source.attributes})
+
+
+def _json(source: Source) -> Any:
+    import polars as pl
+
+    data = _bytes(source.path)
+    whole = data.lstrip()[:1] == b"["
+    return pl.read_json(data, **source.attributes) if whole else pl.read_ndjson(data, **{"infer_schema_length": None, **source.attributes})
+
+
+def _delta(source: Source) -> Any:
+    import polars as pl
+
+    return pl.scan_delta(source.path, **source.attributes)
+
+
+def _bytes(path: str) -> bytes:
+    import fsspec
+
+    files = fsspec.open_files(path, "rb", compression="infer")
+    if len(files) != 1:
+        raise FileNotFoundError(f"{path} names {len(files)} files")
+    with files[0] as file:
+        data: bytes = file.read()
+    return data
+
+
+def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, secret: Any) -> Any:
+    import polars as pl
+    import sqlalchemy as sa
+
+    url = source.path
+    if url.startswith("secret://") and secret is not None:
+        url = secret(url.removeprefix("secret://"))
+    try:
+        engine = sa.create_engine(url)
+        if source.attributes.get("table"):
+            schema, _, name = str(source.attributes["table"]).rpartition(".")
+            below: Any = sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=engine)
+            query: Any = sa.select(below)
+        else:
+            below = sa.text(str(source.attributes["query"])).columns(*([sa.column(column)] if column else [])).subquery("rows")
+            query = sa.select(sa.text("*")).select_from(below)
+        if column:
+            time = below.c[column]
+            # databases without zones hold UTC, as everything here does
+            zoned = bool(getattr(time.type, "timezone", False))
+            limits: Sequence[Any] = [(start, lambda t: time >= t), (end, lambda t: time <= t), (after, lambda t: time > t)]
+            for moment, condition in limits:
+                if moment is not None:
+                    query = query.where(condition(moment if zoned else moment.replace(tzinfo=None)))
+        with engine.connect() as connection:
+            return pl.read_database(query, connection, infer_schema_length=None)
+    except sa.exc.SQLAlchemyError as error:
+        raise InputNotFoundError(
+            f"{source.name or 'the source'} cannot be read from its database", why=str(error).splitlines()[0], next_step="look at its URL, table and time_field"
+        ) from error  # fmt: skip

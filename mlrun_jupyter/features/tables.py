@@ -1,0 +1,121 @@
+"""Reading the rows of a set at one version of its table: the columns that are asked for, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mlrun_jupyter.errors import MLRunInvalidArgumentError, MLRunNotFoundError
+from mlrun_jupyter.features.frames import ARRIVAL
+from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.model.clock import parse
+from mlrun_jupyter.model.features import FeatureSet, seconds
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a set's table.
+
+    :ivar schema: name to polars type, without our own columns.
+    """
+
+    document: FeatureSet
+    version: int
+    schema: dict[str, Any]
+    files: list[str] = field(repr=False)
+
+    @property
+    def features(self) -> list[str]:
+        """Columns that are neither keys nor times, as the table has them."""
+        known = {*self.document.keys, self.document.timestamp_key, self.document.known_at}
+        return [name for name in self.schema if name not in known]
+
+    def scan(self, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+        """The rows, with the column that says in which order they came."""
+        import polars as pl
+
+        stored = {**self.schema, ARRIVAL: pl.Int64()}
+        durations = [name for name, kind in stored.items() if isinstance(kind, pl.Duration)]
+        physical = {name: pl.Int64() if name in durations else kind for name, kind in stored.items()}
+        names = [*dict.fromkeys(columns if columns is not None else self.schema), *([] if columns and ARRIVAL in columns else [ARRIVAL])]
+        if not self.files:
+            return pl.LazyFrame(schema={name: stored[name] for name in names})
+        frame = pl.scan_parquet(
+            self.files, schema=physical, missing_columns="insert", extra_columns="ignore", hive_partitioning=False, glob=False,
+        ).select(names)  # fmt: skip
+        return frame.with_columns(pl.col(name).cast(pl.Duration("us")) for name in durations if name in names)
+
+
+def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> Snapshot:
+    """:raises MLRunNotFoundError: when nothing was ingested, or there is no such version."""
+    import polars as pl
+
+    try:
+        found, schema, files = place.table(document).snapshot(version)
+    except MLRunNotFoundError as error:
+        if version is not None:
+            raise
+        raise MLRunNotFoundError(
+            f"feature set {document.name!r} has no data", why="nothing was ingested into it yet", next_step=f"fstore.get_feature_set({document.name!r}).ingest(rows)"
+        ) from error  # fmt: skip
+    types = {name: kind for name, kind in pl.Schema(schema).items() if name != ARRIVAL}
+    return Snapshot(document, found, types, files)
+
+
+def window(frame: pl.LazyFrame, column: str, start: datetime | None, end: datetime | None) -> pl.LazyFrame:
+    """Rows from ``start`` to ``end``, both included."""
+    import polars as pl
+
+    if start is not None:
+        frame = frame.filter(pl.col(column) >= start)
+    return frame if end is None else frame.filter(pl.col(column) <= end)
+
+
+def moment(value: Any) -> datetime | None:
+    """A time from a ``datetime``, ISO 8601, or ``now``, ``now - 1d2h``, ``now - 1d floor 1h``; without a zone it is in UTC.
+
+    :raises MLRunInvalidArgumentError: when it is none.
+    """
+    import re
+
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    text = str(value).strip()
+    match = re.fullmatch(r"now(\s*([+-])\s*((?:\d+\s*[smhdSMHD]\s*)+))?(\s+floor\s+(\d+\s*[smhdSMHD]))?", text)
+    if match:
+        found = datetime.now(UTC)
+        if match[3]:
+            span = sum(seconds(one.replace(" ", "").lower()) for one in re.findall(r"\d+\s*[smhdSMHD]", match[3]))
+            found += timedelta(seconds=span if match[2] == "+" else -span)
+        if match[5]:
+            step = seconds(match[5].replace(" ", "").lower())
+            found = datetime.fromtimestamp(found.timestamp() // step * step, UTC)
+        return found
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise MLRunInvalidArgumentError(
+            f"{value!r} is no time", why=str(error), next_step="write 2026-05-01, 2026-05-01T10:00:00Z, or now - 1d2h floor 1h"
+        ) from error
+
+
+def versions_of(record: Mapping[str, Any] | None) -> dict[str, int]:
+    """Set (``project/name``) to version, of what a retrieval recorded.
+
+    :raises MLRunInvalidArgumentError: when it is no such record.
+    """
+    if not record:
+        return {}
+    try:
+        return {str(name): int(one["version"] if isinstance(one, Mapping) else one) for name, one in record.get("sets", record).items()}
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise MLRunInvalidArgumentError(
+            "as_of_versions is no record of a retrieval", why=repr(error), next_step="pass response.record, or {'project/set': version}"
+        ) from error

@@ -1,0 +1,139 @@
+"""What a vector gives: features as frames or files, with the record of what was read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlrun_jupyter.errors import MLRunInvalidArgumentError
+from mlrun_jupyter.features import ingest, retrieve, tables
+from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.sets import _as
+from mlrun_jupyter.model.canonical import content_hash
+from mlrun_jupyter.model.features import FeatureVector, Status, Target
+
+
+class OfflineVectorResponse:
+    """The features that were asked for.
+
+    :ivar record: the versions of the tables that were read; hand it to ``get_offline_features(as_of_versions=…)`` for the same rows again.
+    :ivar notes: what was assumed.
+    """
+
+    status = "completed"
+
+    def __init__(self, found: retrieve.Retrieved, with_indexes: bool = False) -> None:
+        self._found = found
+        self._with_indexes = with_indexes
+        self.record = found.record
+        self.notes = found.notes
+
+    def to_dataframe(self, to_pandas: bool = True, df_module: Any = None) -> Any:
+        """As a pandas frame; with ``with_indexes`` the keys are its index.
+
+        :param df_module: ``polars``, ``pyarrow`` or ``dask`` instead.
+        """
+        library = df_module if df_module is not None else ("pandas" if to_pandas else "polars")
+        frame = _as(self._found.frame, library)
+        if self._with_indexes and type(frame).__module__.startswith("pandas"):
+            return frame.set_index([key for key in self._found.keys if key in frame.columns])
+        return frame
+
+    def to_polars(self) -> Any:
+        return self._found.frame
+
+    def to_arrow(self) -> Any:
+        return self._found.frame.to_arrow()
+
+    def to_parquet(self, target_path: str, **_: Any) -> str:
+        """Write a Parquet file, whole or not at all; returns its path."""
+        return ingest.write_file(self._found.frame, str(target_path), "parquet")
+
+    def to_csv(self, target_path: str, **_: Any) -> str:
+        return ingest.write_file(self._found.frame, str(target_path), "csv")
+
+    def __len__(self) -> int:
+        return int(self._found.frame.height)
+
+    def __repr__(self) -> str:
+        sets = ", ".join(f"{name} version {one['version']}" for name, one in self.record["sets"].items())
+        return "\n".join([f"{len(self):,} rows, {self._found.frame.width} columns, from {sets}", *(f"  note: {one}" for one in self.notes), str(self._found.frame.head(10))])
+
+    def _repr_html_(self) -> str:
+        sets = ", ".join(f"{escape(name)} version {one['version']}" for name, one in self.record["sets"].items())
+        notes = "".join(f"<li>{escape(one)}</li>" for one in self.notes)
+        head = self._found.frame.head(10)
+        return f"<p>{len(self):,} rows · {head.width} columns · from {sets}</p>{f'<ul>{notes}</ul>' if notes else ''}{head.to_pandas().to_html(index=False, border=0)}"
+
+
+def offline_features(
+    place: Place, vector: FeatureVector, entity_rows: Any = None, entity_timestamp_column: str = "", *, target: Any = None,
+    drop_columns: Sequence[str] = (), start_time: Any = None, end_time: Any = None, with_indexes: bool | None = None, update_stats: bool = False,
+    engine: str = "local", query: str = "", order_by: Any = (), timestamp_for_filtering: Any = "", as_of_versions: Mapping[str, Any] | None = None,
+    known: bool = True,
+) -> OfflineVectorResponse:  # fmt: skip
+    """Features for the rows that are asked about, each as of its time; else for the rows of the first set.
+
+    :param target: a file to write as well: a path ending with ``.parquet`` or ``.csv``, or a :class:`Target`.
+    :param start_time, end_time: of the rows that are read, both included; ``datetime``, ISO 8601 or ``now - 7d``.
+    :param timestamp_for_filtering: the column that these limit, for all or by set; else each set's timestamp.
+    :param with_indexes: whether keys and times stay.
+    :param as_of_versions: ``response.record`` of before: the same versions are read again.
+    :param known: ``False``: rows count as of their event alone, even if they became known later.
+    """
+    if engine not in ("", "local", "polars"):
+        raise MLRunInvalidArgumentError(f"engine {engine!r} is not there", why="features are joined in this process", next_step="leave engine away")
+    indexes = vector.with_indexes if with_indexes is None else with_indexes
+    found = retrieve.retrieve(
+        place, vector, spine=entity_rows, time=entity_timestamp_column, known=known, as_of_versions=as_of_versions, with_indexes=indexes,
+        window=retrieve.Window(tables.moment(start_time), tables.moment(end_time), timestamp_for_filtering), drop_columns=drop_columns, query=query, order_by=order_by,
+    )  # fmt: skip
+    if target is not None:
+        path, kind = (target.path, target.kind) if isinstance(target, Target) else (str(target), str(target).rpartition(".")[2])
+        if kind not in ("parquet", "csv"):
+            raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="targets are .parquet and .csv", next_step="choose one of these")
+        ingest.write_file(found.frame, path, kind)
+    if update_stats:
+        note(place, vector, found)
+    return OfflineVectorResponse(found, indexes)
+
+
+def note(place: Place, vector: FeatureVector, found: retrieve.Retrieved) -> None:
+    """Record on the vector what was read last, and the statistics of it."""
+    from mlrun_jupyter.features import frames
+    from mlrun_jupyter.features.places import part
+
+    statistics = part("statistics")
+    schema = {name: frames.value_type(kind) for name, kind in found.frame.schema.items()}
+    stats = statistics.collect(found.frame, schema) if statistics else {}
+    place.definitions.put_feature_object(vector)
+    targets = tuple({"kind": "read", "set": name, **one} for name, one in found.record["sets"].items())
+
+    def change(status: Status) -> Status:
+        return msgspec.structs.replace(status, state="ready", definition=vector.hash, rows=found.frame.height, schema=schema, stats=stats, targets=targets)
+
+    place.change_status("feature-vector", vector.name, change)
+
+
+def materialised(place: Place, vector: FeatureVector, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The vector's features as a Parquet file below the folder, named by what was read: the same versions make the same file.
+
+    Beside it lies the record, as JSON.
+    """
+    found_record = {part.label: {"version": part.snapshot.version, "definition": part.document.hash} for part in retrieve.resolve(place, vector)}
+    path = folder / f"{vector.name}-{content_hash([vector.hash, found_record])[:24]}.parquet"
+    beside = path.with_suffix(".json")
+    if path.exists() and beside.exists():
+        return path, dict(json.loads(beside.read_text(encoding="utf-8")))
+    response = offline_features(place, vector, as_of_versions={"sets": found_record}, update_stats=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    part_of = beside.with_suffix(".json.part")
+    part_of.write_text(json.dumps(response.record, indent=1), encoding="utf-8")
+    part_of.replace(beside)
+    response.to_parquet(str(path))
+    return path, response.record

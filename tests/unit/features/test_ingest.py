@@ -1,0 +1,225 @@
+"""Rows come in checked, whole, and once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.runs.sql import SqlRunStore
+from mlrun_jupyter.errors import FeatureDataError, FeatureError, InputNotFoundError, MLRunInvalidArgumentError, SchemaDriftError
+from mlrun_jupyter.features import sources
+from mlrun_jupyter.features.frames import key_text, key_texts, rows
+from mlrun_jupyter.features.places import Place, online_table
+from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.model.features import Target
+from mlrun_jupyter.model.features import FeatureSet as Document
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Online:
+    """A dictionary with the rule of online stores: newer wins."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
+
+    def put(self, table: str, rows: Any) -> int:
+        there = self.tables.setdefault(table, {})
+        for key, time, values in rows:
+            if key not in there or time >= there[key][0]:
+                there[key] = (time, dict(values))
+        return len(rows)
+
+    def get(self, table: str, keys: Any) -> list[Any]:
+        return [self.tables.get(table, {}).get(key) for key in keys]
+
+    def delete(self, table: str) -> None:
+        self.tables.pop(table, None)
+
+
+@pytest.fixture
+def online() -> Online:
+    return Online()
+
+
+@pytest.fixture
+def place(tmp_path: Path, online: Online) -> Place:
+    return Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"), online=lambda: online)  # type: ignore[arg-type,return-value]
+
+
+def frame(*keys: str, value: Any = 1.0, hour: int = 0) -> pl.DataFrame:
+    return pl.DataFrame({"key": list(keys), "time": [START + timedelta(hours=hour)] * len(keys), "value": [value] * len(keys)})
+
+
+def made(place: Place, **options: Any) -> FeatureSet:
+    return FeatureSet("flights", entities=["key"], timestamp_key="time", place=place, **options)
+
+
+def test_rows_are_appended_replaced_by_key_and_time_or_all_replaced(place: Place, online: Online) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", "b"))
+    fset.ingest(frame("a", value=2.0, hour=1))
+    fset.ingest(frame("a", "c", value=3.0, hour=1), upsert=True)
+    assert sorted(fset.to_dataframe(df_module="polars").select("key", "value").rows()) == [("a", 1.0), ("a", 3.0), ("b", 1.0), ("c", 3.0)]
+    table = online_table(fset.status, "flights")
+    assert online.get(table, [key_text(["a"])])[0][1]["value"] == 3.0
+    fset.ingest(frame("z", value=0.0), overwrite=True)
+    again = online_table(fset.status, "flights")
+    assert table != again and table not in online.tables
+    assert {key for key in online.tables[again] if not key.startswith("__")} == {key_text(["z"])}
+    assert fset.status.rows == 1 and fset.status.version == 3
+    assert fset.to_dataframe(version=0, df_module="polars").height == 2
+
+
+def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: Online) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", value=2.0, hour=5))
+    fset.ingest(frame("a", value=1.0, hour=1))
+    assert online.get(online_table(fset.status, "flights"), [key_text(["a"])])[0][1]["value"] == 2.0
+
+
+def test_a_store_that_is_behind_is_brought_up_by_the_next_ingest(place: Place, online: Online) -> None:
+    import msgspec
+
+    fset = made(place)
+    fset.ingest(frame("a"))
+    offline_only = FeatureSet(document=msgspec.structs.replace(fset.document, targets=(Target("offline"),)), place=place)
+    offline_only.ingest(frame("b"))
+    assert online.get(online_table(fset.status, "flights"), [key_text(["b"])]) == [None]
+    fset.ingest(frame("c"))
+    assert None not in online.get(online_table(fset.status, "flights"), [key_text([key]) for key in "abc"])
+
+
+def test_only_what_is_new_is_read_from_a_source(place: Place, tmp_path: Path) -> None:
+    fset = made(place)
+    fset.set_source(str(tmp_path / "in.parquet"))
+    frame("a").write_parquet(tmp_path / "in.parquet")
+    assert fset.ingest(incremental=True).rows == 1
+    pl.concat([frame("a"), frame("b", hour=1)]).write_parquet(tmp_path / "in.parquet")
+    assert fset.ingest(incremental=True).rows == 1
+    assert fset.ingest(incremental=True).version == -1
+    assert fset.to_dataframe(df_module="polars")["key"].to_list() == ["a", "b"]
+
+
+def test_columns_are_refused_added_or_made_wider_as_the_policy_says(place: Place) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", value=1))
+    more = frame("b", value=2).with_columns(wind=pl.lit(1.5))
+    with pytest.raises(SchemaDriftError) as caught:
+        fset.ingest(more)
+    assert caught.value.rows == [["wind", "not there", "float"]]
+    with pytest.raises(SchemaDriftError, match="missing"):
+        fset.ingest(frame("b").drop("value"))
+    adding = made(place, schema_policy="add")
+    adding.ingest(more)
+    adding.ingest(frame("c", value=3))
+    with pytest.raises(SchemaDriftError, match="value: int → str"):
+        adding.ingest(frame("d", value="x"))
+    assert fset.to_dataframe(df_module="polars").height == 3
+    narrow = FeatureSet("narrow", entities=["key"], timestamp_key="time", schema_policy="evolve", place=place)
+    narrow.ingest(frame("a").with_columns(pl.lit(1, pl.Int16).alias("value")))
+    narrow.ingest(frame("b").with_columns(pl.lit(2**40, pl.Int64).alias("value")))
+    found = narrow.to_dataframe(df_module="polars")
+    assert found["value"].to_list() == [1, 2**40] and narrow.to_dataframe(version=0, df_module="polars").height == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (pd.DataFrame({"time": [START]}), "no column 'key'"),
+        (pd.DataFrame({"key": [], "time": []}), "no rows"),
+        (pd.DataFrame({"key": ["a", None], "time": [START] * 2}), "row 1"),
+        (pd.DataFrame({"key": [1.0, float("nan")], "time": [START] * 2}), "row 1"),
+        (pd.DataFrame({"key": ["a", "a"], "time": [START, None]}), "row 1"),
+        (pd.DataFrame({"key": ["a"], "time": [5]}), "is to be a time"),
+        (pd.DataFrame({"key": ["a", "b"], "time": ["2024-01-01", "soon"]}), "'soon'"),
+        (pd.DataFrame({"key": ["a", "b"], "time": ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00"]}), "row 1"),
+        (pd.DataFrame({"key": ["a", "b"], "time": pd.Series([START, START.astimezone(timezone(timedelta(hours=2)))], dtype=object)}), "several zones"),
+        (pd.DataFrame([["a", START, 1, 2]], columns=["key", "time", "x y", "x_y"]), "two columns"),
+        (pd.DataFrame([["a", START, 1, 2]], columns=["key", "time", "x", "x"]), "two columns"),
+        (pd.DataFrame({"key": ["a"], "time": [START], "o": [object()]}), "table"),
+        (17, "no table"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_features_is_refused_and_nothing_is_written(place: Place, data: Any, text: str) -> None:
+    fset = made(place)
+    with pytest.raises(FeatureDataError) as caught:
+        fset.ingest(data)
+    assert text in str(caught.value), caught.value
+    assert place.table(fset.document).version == -1
+
+
+def test_odd_but_right_rows_come_back_as_they_were(place: Place) -> None:
+    values = [float("nan"), float("inf"), -0.0, None]
+    data = pl.DataFrame({"key": ["é✈", "", "a\x00b", '"'], "time": [START] * 4, "value": values, "big": [2**62] * 4, "took": [timedelta(seconds=1)] * 4})
+    fset = made(place)
+    fset.ingest(data)
+    assert fset.to_dataframe(df_module="polars").equals(data)
+    assert key_texts(data, ["key"]) == [key_text([key]) for key in data["key"]]
+
+
+def test_a_named_index_counts_and_naive_times_are_utc_and_said_so(place: Place) -> None:
+    told: list[str] = []
+    data = pd.DataFrame({"t": pd.to_datetime(["2024-01-01 10:00"]), "a (b c)": [1]}, index=pd.Index(["x"], name="key"))
+    found = rows(data, fset=Document(name="s", entities=made(place).document.entities, timestamp_key="t"), note=told.append)
+    assert found.columns == ["key", "t", "a_b_c"] and "UTC" in told[0]
+    assert found["t"][0] == datetime(2024, 1, 1, 10, tzinfo=UTC)
+
+
+def test_ten_thousand_columns_are_no_trouble(place: Place) -> None:
+    wide = frame("a").with_columns(pl.lit(float(n)).alias(f"c{n}") for n in range(10_000))
+    fset = made(place)
+    fset.ingest(wide)
+    assert fset.to_dataframe(columns=["c9999"], df_module="polars")["c9999"].to_list() == [9999.0]
+
+
+def test_sources_of_all_kinds_give_the_same_rows(place: Place, tmp_path: Path) -> None:
+    data = frame("a", "b", hour=3)
+    data.write_csv(tmp_path / "f.csv")
+    data.write_ndjson(tmp_path / "f.jsonl")
+    data.write_parquet(tmp_path / "f.parquet")
+    data.write_delta(str(tmp_path / "f.delta"))
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/f.db")
+    data.to_pandas().to_sql("rows", engine, index=False)
+    for source in [
+        str(tmp_path / "f.csv"), tmp_path / "f.jsonl", sources.ParquetSource(path=str(tmp_path / "*.parquet")), sources.DeltaSource(path=str(tmp_path / "f.delta")),
+        sources.SQLSource("db", f"sqlite:///{tmp_path}/f.db", "rows"), sources.SQLSource("db", f"sqlite:///{tmp_path}/f.db", query="select * from rows"),
+    ]:  # fmt: skip
+        found = made(place).preview(source, df_module="polars")
+        assert found.equals(data), source
+    with pytest.raises(InputNotFoundError):
+        made(place).preview(str(tmp_path / "none.parquet"))
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InputNotFoundError, match="cannot be read"):
+        made(place).preview(str(tmp_path / "bad.parquet"))
+    with pytest.raises(MLRunInvalidArgumentError):
+        made(place).preview(str(tmp_path / "f.db"))
+
+
+def test_copies_are_written_and_wrong_wishes_refused(place: Place, tmp_path: Path) -> None:
+    fset = made(place)
+    fset.set_targets([Target("csv", str(tmp_path / "out" / "copy.csv"), columns=("key", "value"))])
+    fset.ingest(frame("a"))
+    assert (tmp_path / "out" / "copy.csv").read_text() == "key,value\na,1.0\n"
+    for call in (lambda: fset.set_targets(["nosql"]), lambda: fset.set_targets(["parquet"]), lambda: fset.ingest(frame("a"), overwrite=True, upsert=True), made(place).ingest):
+        with pytest.raises(MLRunInvalidArgumentError):
+            call()
+    with pytest.raises(FeatureError):
+        FeatureSet("plain", entities=["key"], place=place).add_aggregation("value", ["sum"], ["1h"])
+
+
+def test_sets_and_vectors_show_themselves(place: Place) -> None:
+    fset = made(place, description="<b>")
+    fset.ingest(frame("a"))
+    assert "1 rows, version 0" in repr(fset) and "&lt;b&gt;" in fset._repr_html_() and "value" in fset._repr_html_()
+    vector = FeatureVector("v", ["flights.value"], label_feature="flights.value", place=place)
+    assert "flights.value" in repr(vector) and "label" in vector._repr_html_()
+    response = vector.get_offline_features()
+    assert "lab/flights version 0" in repr(response) and "lab/flights version 0" in response._repr_html_()
