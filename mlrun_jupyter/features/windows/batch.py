@@ -1,0 +1,481 @@
+"""Aggregations over a table: the same values as the stream's, column by column.
+
+Rows are brought into the order in which they arrived, entity after entity. A row whose window is a slice of that order (nearly all are) has its values from
+running totals. The others (late rows, and rows after very late ones) are replayed through :class:`~.state.State`, from the first row that matters
+to them. Work is done in portions of whole entities, so that what is held besides the frame is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
+from mlrun_jupyter.features.windows.limbs import Totals, variances
+from mlrun_jupyter.features.windows.plan import EXAMPLES, Lane, Plan, Report, plan
+from mlrun_jupyter.features.windows.ranges import extremes
+from mlrun_jupyter.features.windows.state import State
+from mlrun_jupyter.model.features import Aggregation
+
+PORTION = 1 << 21
+"""Rows that are worked on at a time; an entity that has more is taken whole."""
+NEVER = -(1 << 62)
+_ROW, _GROUP, _TIME, _ARRIVED, _PART, _ASKED = ("__row", "__group", "__time", "__arrived", "__part", "__asked")
+
+
+def aggregate(
+    frame: Any, *, keys: Sequence[str], time: str, aggregations: Sequence[Aggregation], late: str = "", known_at: str = "", history: Any = None,
+    report: Report | None = None,
+) -> Any:  # fmt: skip
+    """The frame with the features of each row's windows, at the row's own time and including it; rows keep their order.
+
+    :param frame: a polars frame.
+    :param keys: columns of the entity; without nulls.
+    :param time: column of the event's time: ``Datetime``, or microseconds since the epoch; without nulls.
+    :param late: the bound of the set for late rows, for aggregations without one; empty: the longest window.
+    :param known_at: column of the time at which rows arrived; null: at their own time.
+    :param history: rows that arrived before, with the same columns; of each entity those of the last :attr:`Plan.reach` microseconds matter.
+    :param report: gets the numbers of late rows.
+    :raises FeatureError: when a feature has the name of a column.
+    :raises FeatureDataError: for null keys and times, and columns that cannot be aggregated.
+    :raises MLRunNotFoundError: for a column that is not there.
+    """
+    import polars as pl
+
+    made = plan(aggregations, late)
+    clash = [name for name in made.features if name in frame.columns]
+    if clash:
+        raise FeatureError(
+            f"the aggregation makes a feature {clash[0]!r}, and there is a column of that name", why="neither replaces the other",
+            next_step="give the aggregation another name=, or drop or rename the column before",
+        )  # fmt: skip
+    work = _work(frame, keys, time, known_at, made, part=1)
+    if history is not None and history.height:
+        work = pl.concat([_work(history, keys, time, known_at, made, part=0), work], how="vertical_relaxed")
+    found = _evaluate(work, keys, made, aggregations, late, report or Report())
+    # rows of the history have no place in the result
+    mine = found.filter(pl.col(_PART) == 1).sort(_ROW)
+    return frame.with_columns(mine.select(made.features).get_columns())
+
+
+def lookup(
+    frame: Any, asks: Any, *, keys: Sequence[str], time: str, at: str, aggregations: Sequence[Aggregation], late: str = "", known_at: str = "",
+    closed: bool = False,
+) -> Any:  # fmt: skip
+    """For each entity and moment asked about, what the online store would have answered then; asks keep their order.
+
+    Only rows that had arrived at the moment (``known_at``, else their own time, not after it) have a part in the answer.
+
+    :param frame: the rows; :func:`aggregate` says what they need.
+    :param asks: a polars frame with the same key columns and the column ``at``.
+    :param closed: of fixed windows the last that was over at the moment, not the one that it is in.
+    :raises FeatureError: when a feature has the name of a column of the asks.
+    """
+    import polars as pl
+
+    made = plan(aggregations, late)
+    clash = [name for name in made.features if name in asks.columns]
+    if clash:
+        raise FeatureError(f"the rows asked about have a column {clash[0]!r} already", next_step="rename it, or ask for the feature under another name")
+    rows = _work(frame, keys, time, known_at, made, part=0)
+    asked = _work(asks, keys, at, "", _reads_nothing(made), part=0).with_columns(pl.lit(True).alias(_ASKED))
+    work = pl.concat([rows, asked], how="diagonal_relaxed")
+    found = _evaluate(work, keys, made, aggregations, late, Report(), closed)
+    mine = found.filter(pl.col(_ASKED)).sort(_ROW)
+    return asks.with_columns(mine.select(made.features).get_columns())
+
+
+def build(
+    frame: Any, *, keys: Sequence[str], time: str, aggregations: Sequence[Aggregation], late: str = "", known_at: str = "", state: State | None = None,
+) -> State:  # fmt: skip
+    """The state after all rows of a frame, to go on from as a stream or to fill the online store.
+
+    :param state: what was known before; it is changed and returned.
+    """
+    import polars as pl
+
+    state = state or State(aggregations, late)
+    work = _work(frame, keys, time, known_at, state.plan, part=0).sort(*keys, _ARRIVED, _ROW)
+    # what is older than any answer needs is left out, but the newest rows say how late others were
+    work = work.with_columns(pl.col(_TIME).max().over(keys).alias("__newest")).filter(pl.col(_TIME) >= pl.col("__newest") - state.plan.reach)
+    before = _columns(work, state.plan)
+    times = work[_TIME].to_list()
+    texts = key_texts(work.select(keys))
+    columns = [values.to_list() for values in before.values()]
+    names = list(before)
+    for place, (key, moment) in enumerate(zip(texts, times, strict=True)):
+        state.push(key, moment, {name: values[place] for name, values in zip(names, columns, strict=True)})
+    return state
+
+
+def key_texts(keys: Any) -> list[str]:
+    """The online keys of a frame of key columns: the JSON of the list of their values."""
+    return [msgspec.json.encode(list(row)).decode() for row in keys.iter_rows()]
+
+
+def _reads_nothing(made: Plan) -> Plan:
+    """A plan that reads no columns: asks have none."""
+    return Plan((), made.features, made.digest)
+
+
+# -- the order of arrival -----------------------------------------------------------------------------------------
+
+
+def _work(frame: Any, keys: Sequence[str], time: str, known_at: str, made: Plan, *, part: int) -> Any:
+    """Keys, times and the columns that are read, under names of ours."""
+    import polars as pl
+
+    for name in [*keys, time, *([known_at] if known_at else []), *made.columns]:
+        if name not in frame.columns:
+            raise MLRunNotFoundError(
+                f"there is no column {name!r} to aggregate", why=f"there are {', '.join(frame.columns[:20])}", next_step="name one of these, or add it in a step before"
+            )  # fmt: skip
+    for name in [*keys, time]:
+        if frame[name].null_count():
+            first = frame[name].is_null().arg_true()[0]
+            raise FeatureDataError(f"the column {name!r} is null in row {first}", why="every row belongs to an entity and a time", next_step="fill or filter such rows before")
+    own = _micro(frame, time)
+    arrived = pl.coalesce(_micro(frame, known_at), own) if known_at else own
+    return frame.select(
+        *[pl.col(name) for name in dict.fromkeys(keys)],
+        *[pl.col(name).alias(f"__value_{name}") for name in made.columns],
+        own.alias(_TIME), arrived.alias(_ARRIVED), pl.lit(part).alias(_PART), pl.lit(False).alias(_ASKED),
+    ).with_row_index(_ROW)  # fmt: skip
+
+
+def _micro(frame: Any, name: str) -> Any:
+    import polars as pl
+
+    dtype = frame.schema[name]
+    if isinstance(dtype, pl.Datetime):
+        return pl.col(name).dt.cast_time_unit("us").to_physical()
+    if dtype == pl.Date:
+        return pl.col(name).cast(pl.Datetime("us")).to_physical()
+    if dtype.is_integer():
+        return pl.col(name).cast(pl.Int64)
+    raise FeatureDataError(f"the column {name!r} is no time: it is {dtype}", next_step="make it a Datetime in UTC")
+
+
+def _columns(work: Any, made: Plan) -> dict[str, Any]:
+    """The columns that are aggregated, as series whose values the stream would take the same way.
+
+    :raises FeatureDataError: for a type that cannot be aggregated.
+    """
+    import polars as pl
+
+    found = {}
+    for lane in made.lanes:
+        series = work[f"__value_{lane.column}"]
+        dtype = series.dtype
+        if dtype == pl.Null:
+            series = series.cast(pl.Float64)
+        elif dtype == pl.Boolean:
+            series = series.cast(pl.Int64)
+        elif dtype.is_float():
+            # zero has no sign, and NaN is no value
+            series = series.cast(pl.Float64).fill_nan(None) + 0.0
+        elif dtype.is_integer() and dtype not in (pl.Int128, pl.UInt64):
+            series = series.cast(pl.Int64)
+        elif dtype == pl.UInt64:
+            pass
+        elif not lane.numeric and isinstance(dtype, pl.Datetime):
+            series = series.dt.cast_time_unit("us")
+            series = series.dt.convert_time_zone("UTC") if dtype.time_zone else series.dt.replace_time_zone("UTC")
+        elif not lane.numeric and dtype in (pl.Categorical, pl.Enum):
+            series = series.cast(pl.String)
+        elif lane.numeric or dtype not in (pl.String, pl.Binary):
+            raise FeatureDataError(
+                f"the column {lane.column!r} cannot be aggregated: it is {dtype}",
+                why=f"{dtype} is no number" if lane.numeric else "only numbers, texts, bytes and times can be counted, and be first or last",
+                next_step="make numbers of it in a step before, or leave the aggregation away",
+            )  # fmt: skip
+        found[lane.column] = series
+    return found
+
+
+# -- evaluation ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Portion:
+    """Rows of whole entities in the order of arrival, as arrays.
+
+    :ivar group: number of the entity.
+    :ivar newest: time of the newest row of the entity that had arrived, the row itself included; :data:`NEVER`: none had.
+    :ivar columns: series by name.
+    """
+
+    group: Any
+    time: Any
+    asked: Any
+    newest: Any
+    columns: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+
+def _evaluate(work: Any, keys: Sequence[str], made: Plan, aggregations: Sequence[Aggregation], late: str, report: Report, closed: bool = False) -> Any:
+    """Rows with their features, in any order; ``_ROW``, ``_PART``, ``_ASKED`` say which is which."""
+    import polars as pl
+
+    if work.height == 0:
+        columns = _columns(work, made)
+        empty = [pl.Series(name, [], dtype=_dtype(lane, operation, columns)) for lane in made.lanes for window in lane.windows for name, operation in zip(window.names, lane.operations, strict=True)]
+        return work.with_columns(empty)
+    codes = [pl.col(name).cast(pl.Categorical).to_physical().alias(name) if work.schema[name] == pl.String else pl.col(name) for name in keys]
+    order = work.select(*codes, _PART, _ARRIVED, _ASKED, _ROW).with_row_index("__place").sort(*keys, _PART, _ARRIVED, _ASKED, _ROW)
+    changed = order.select(pl.any_horizontal(*[pl.col(name).ne_missing(pl.col(name).shift(1)) for name in keys]).alias("c"))["c"]
+    starts = changed.to_numpy().copy()
+    starts[0] = True
+    group = np.cumsum(starts) - 1
+    work = work[order["__place"]]
+    columns = _columns(work, made)
+    portions = []
+    for low, high in _portions(np.flatnonzero(starts), work.height):
+        portion = _portion(work, columns, group, low, high)
+        portions.append(_features(portion, made, aggregations, late, closed))
+        _count_late(work, keys, portion, low, made, report)
+    features = pl.concat(portions) if portions else pl.DataFrame()
+    return work.select(_ROW, _PART, _ASKED).hstack(features)
+
+
+def _dtype(lane: Lane, operation: str, columns: dict[str, Any]) -> Any:
+    import polars as pl
+
+    series = columns[lane.column]
+    return pl.Float64 if operation not in ("first", "last") or series.dtype.is_numeric() else series.dtype
+
+
+def _portions(starts: Any, height: int) -> Iterator[tuple[int, int]]:
+    ends = np.append(starts[1:], height)
+    low = 0
+    while low < height:
+        # the last entity that ends within the portion, or the first when it is larger alone
+        index = max(np.searchsorted(ends, low + PORTION, side="right") - 1, np.searchsorted(starts, low))
+        yield low, int(ends[index])
+        low = int(ends[index])
+
+
+def _portion(work: Any, columns: dict[str, Any], group: Any, low: int, high: int) -> _Portion:
+    import polars as pl
+
+    part = work.slice(low, high - low)
+    numbers = group[low:high] - group[low]
+    time, asked = part[_TIME].to_numpy(), part[_ASKED].to_numpy()
+    own = np.where(asked, NEVER, time) if asked.any() else time
+    newest = pl.DataFrame({"g": numbers, "t": own}).select(pl.col("t").cum_max().over("g"))["t"].to_numpy()
+    return _Portion(numbers, time, asked, newest, {name: series.slice(low, high - low) for name, series in columns.items()})
+
+
+def _count_late(work: Any, keys: Sequence[str], portion: _Portion, low: int, made: Plan, report: Report) -> None:
+    """Rows of the frame itself; those of the history were counted when they came."""
+    mine = (work[_PART].slice(low, len(portion)).to_numpy() == 1) & ~portion.asked
+    behind = portion.newest - portion.time
+    bound = min((lane.late for lane in made.lanes), default=0)
+    refused = mine & (behind > bound)
+    report.late += int((mine & (behind > 0) & ~refused).sum())
+    places = np.flatnonzero(refused)
+    if len(places):
+        report.too_late += len(places)
+        last = places[-EXAMPLES:]
+        texts = key_texts(work[(last + low).tolist()].select(keys))
+        report.examples += [(key, int(portion.time[place]), int(portion.newest[place])) for key, place in zip(texts, last, strict=True)]
+        del report.examples[:-EXAMPLES]
+
+
+def _features(portion: _Portion, made: Plan, aggregations: Sequence[Aggregation], late: str, closed: bool) -> Any:
+    import polars as pl
+
+    found: dict[str, Any] = {}
+    hard: list[tuple[Lane, Any]] = []
+    for lane in made.lanes:
+        simple = _lane(portion, lane, closed, found)
+        if not simple.all():
+            hard.append((lane, ~simple))
+    if hard:
+        _replay(portion, hard, aggregations, late, closed, found)
+    return pl.DataFrame([found[name].alias(name) for name in made.features])
+
+
+def _lane(portion: _Portion, lane: Lane, closed: bool, found: dict[str, Any]) -> Any:
+    """Features of a lane by running totals. Returns for which rows they are right."""
+    size = lane.size
+    back = 1 if closed and lane.fixed else 0
+    head = portion.newest // size
+    unknown = portion.newest == NEVER
+    refused = (portion.time < portion.newest - lane.late) | unknown
+    bucket = portion.time // size - np.where(portion.asked, back, 0)
+    # rows that count, where they were when they came
+    counted = ~refused & ~portion.asked
+    disordered = counted & (bucket < head)
+    # buckets as one ascending sequence over all entities
+    least = int(min(head[~unknown].min(initial=0), bucket.min(initial=0))) - lane.reach - 1
+    stride = int(max(head[~unknown].max(initial=0), bucket.max(initial=0))) - least + 2
+    if (int(portion.group[-1]) + 1) * stride >= 1 << 62:
+        raise FeatureDataError(
+            f"the times of {lane.column!r} reach too far for buckets of {size / 1e6:g} s", why=f"there would be {stride} buckets for each entity",
+            next_step="look for times that are wrong, or choose a longer period",
+        )  # fmt: skip
+    base = portion.group * stride - least
+    sequence = base + np.where(unknown, least, head)
+    high = np.arange(1, len(portion) + 1)
+    over = base + bucket + 1
+    if back:
+        # an ask for the window before ends before it
+        high = np.minimum(high, np.searchsorted(sequence, over))
+    lows = [np.minimum(np.searchsorted(sequence, over - window.buckets), high) for window in lane.windows]
+    simple = refused | ((bucket + back >= head) & ~disordered)
+    if disordered.any():
+        simple &= refused | _undisturbed(disordered, bucket, lows, high, lane, back)
+    series = portion.columns[lane.column]
+    if series.dtype.is_numeric():
+        values = series.fill_null(0).to_numpy()
+        valid = counted & ~series.is_null().to_numpy()
+    else:
+        values, valid = None, counted & ~series.is_null().to_numpy()
+    slices = [(low, high) for low in lows]
+    _simple(lane, series, values, valid, portion.time, portion.group, slices, refused, found)
+    return simple
+
+
+def _undisturbed(disordered: Any, bucket: Any, lows: list[Any], high: Any, lane: Lane, back: int) -> Any:
+    """Rows in whose slices all rows are of the window's buckets."""
+    if back:
+        number = np.concatenate([[0], np.cumsum(disordered)])
+        own = np.arange(1, len(bucket) + 1)
+        return number[own] - number[lows[-1]] == 0
+    only = np.where(disordered, bucket.astype(np.float64), np.nan)
+    oldest = extremes(np.fmin, only, [(low, high) for low in lows])
+    fine = np.ones(len(bucket), dtype=bool)
+    for least, window in zip(oldest, lane.windows, strict=True):
+        fine &= ~(least < bucket - window.buckets + 1)
+    return fine
+
+
+def _simple(
+    lane: Lane, series: Any, values: Any, valid: Any, time: Any, group: Any, slices: list[tuple[Any, Any]], refused: Any, found: dict[str, Any]
+) -> None:  # fmt: skip
+    import polars as pl
+
+    running = np.concatenate([[0], np.cumsum(valid)])
+    counts = [running[high] - running[low] for low, high in slices]
+    finite = valid if values is None or values.dtype.kind != "f" else valid & np.isfinite(values)
+    infinite = None
+    if values is not None and values.dtype.kind == "f" and (lane.sums or lane.squares) and not np.array_equal(finite, valid):
+        infinite = tuple(np.concatenate([[0], np.cumsum(valid & (values == sign))]) for sign in (np.inf, -np.inf))
+    spread = not {"stdvar", "stddev"}.isdisjoint(lane.operations)
+    total = Totals(values, finite, narrow=spread) if lane.sums else None
+    square = Totals(values, finite, square=True, narrow=spread) if lane.squares else None
+    best: dict[str, list[Any]] = {}
+    floats = np.where(valid, values, 0).astype(np.float64) if values is not None else None
+    for operation, of in (("max", np.fmax), ("min", np.fmin)):
+        if operation in lane.operations:
+            best[operation] = extremes(of, np.where(valid, floats, np.nan), slices)
+    if not {"first", "last"}.isdisjoint(lane.operations):
+        # places in the order of time; of one time the later in arrival is later
+        order = np.lexsort((np.arange(len(time)), time, group))
+        rank = np.empty(len(time))
+        rank[order] = np.arange(len(time))
+        rank[~valid] = np.nan
+        for operation, of in (("last", np.fmax), ("first", np.fmin)):
+            if operation in lane.operations:
+                best[operation] = [order[np.nan_to_num(each).astype(np.int64)] for each in extremes(of, rank, slices)]
+    for index, (window, (low, high), count) in enumerate(zip(lane.windows, slices, counts, strict=True)):
+        nothing = refused | (count == 0)
+        plus, minus = (each[high] - each[low] for each in infinite) if infinite else (None, None)
+        sums = _with_infinities(total.sums(low, high), plus, minus) if total and not {"sum", "avg"}.isdisjoint(lane.operations) else None
+        spreads = None
+        if spread and total and square:
+            spreads = variances(total, square, low, high, count)
+            if plus is not None:
+                spreads = np.where((plus > 0) | (minus > 0), np.nan, spreads)
+        for name, operation in zip(window.names, lane.operations, strict=True):
+            gone = nothing
+            if operation == "count":
+                result, gone = count.astype(np.float64), refused
+            elif operation == "sum":
+                result = sums
+            elif operation == "avg":
+                result = sums / np.maximum(count, 1)
+            elif operation == "sqr":
+                result = square.sums(low, high) if square else None
+                if plus is not None:
+                    result = np.where((plus > 0) | (minus > 0), np.inf, result)
+            elif operation in ("stdvar", "stddev"):
+                result, gone = spreads, refused | (count < 2)
+                if operation == "stddev":
+                    with np.errstate(invalid="ignore"):
+                        result = np.sqrt(result)
+            elif operation in ("max", "min"):
+                result = best[operation][index]
+            elif values is None:
+                found[name] = series.gather(best[operation][index]).set(pl.Series(gone), None)
+                continue
+            else:
+                result = floats[best[operation][index]]
+            found[name] = pl.Series(name, result, dtype=pl.Float64).set(pl.Series(gone), None)
+
+
+def _with_infinities(total: Any, plus: Any, minus: Any) -> Any:
+    if plus is None:
+        return total
+    found = np.where(plus > 0, np.inf, np.where(minus > 0, -np.inf, total))
+    return np.where((plus > 0) & (minus > 0), np.nan, found)
+
+
+def _replay(portion: _Portion, hard: list[tuple[Lane, Any]], aggregations: Sequence[Aggregation], late: str, closed: bool, found: dict[str, Any]) -> None:
+    """Rows whose windows are no slices, through the stream's state."""
+    import polars as pl
+
+    rows = np.flatnonzero(np.logical_or.reduce([mask for _, mask in hard]))
+    # from the first row at which the newest was in, or beyond, the oldest bucket that can matter
+    oldest = np.minimum.reduce([(portion.time[rows] // lane.size - lane.reach - 1) * lane.size for lane, _ in hard])
+    ends = np.searchsorted(portion.group, portion.group[rows], side="left")
+    begin = np.array([
+        start + int(np.searchsorted(portion.newest[start : row + 1], bound)) for start, row, bound in zip(ends, rows, oldest, strict=True)
+    ])  # fmt: skip
+    texts = list(portion.columns)
+    answers: dict[str, list[Any]] = {name: [] for lane, _ in hard for window in lane.windows for name in window.names}
+    for low, high, wanted in _stretches(begin, rows, portion.group):
+        state = State(aggregations, late)
+        values = [portion.columns[name].slice(low, high - low).to_list() for name in texts]
+        times, asked = portion.time[low:high].tolist(), portion.asked[low:high].tolist()
+        for place, (moment, ask) in enumerate(zip(times, asked, strict=True)):
+            if ask:
+                if place + low in wanted:
+                    result = state.at("", moment, closed=closed)
+                else:
+                    continue
+            else:
+                result = state.push("", moment, {name: each[place] for name, each in zip(texts, values, strict=True)})
+            if place + low in wanted:
+                for name, into in answers.items():
+                    into.append(result[name])
+    index = pl.Series(rows)
+    for lane, mask in hard:
+        keep = pl.Series(mask[rows])
+        for window in lane.windows:
+            for name in window.names:
+                new = pl.Series(name, answers[name], dtype=found[name].dtype).filter(keep)
+                found[name] = found[name].scatter(index.filter(keep), new)
+
+
+def _stretches(begin: Any, rows: Any, group: Any) -> Iterator[tuple[int, int, set[int]]]:
+    """Stretches of rows to replay, each with the rows that are wanted of it: those that overlap are one."""
+    low, high, wanted = -1, -1, set[int]()
+    for start, row in zip(begin.tolist(), rows.tolist(), strict=True):
+        if wanted and start < high and group[row] == group[high - 1]:
+            low, high = min(low, start), row + 1
+            wanted.add(row)
+            continue
+        if wanted:
+            yield low, high, wanted
+        low, high, wanted = start, row + 1, {row}
+    if wanted:
+        yield low, high, wanted
+
