@@ -59,8 +59,11 @@ _opening = threading.Lock()
 def _environment(folder: Path, map_size: int) -> _Environment:
     with _opening:
         found = _open.get(str(folder))
-        # what was opened before a fork is not the child's to use, nor to close; and who deleted the folder wants a new one
+        # what was opened before a fork is not the child's to use; and who deleted the folder wants a new one
         if found is None or found.pid != os.getpid() or not (folder / "data.mdb").exists():
+            if found is not None:
+                # of the parent's only this process's own map and descriptors go
+                found.env.close()
             found = _open[str(folder)] = _Environment(folder, map_size)
         return found
 
