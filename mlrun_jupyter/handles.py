@@ -33,6 +33,7 @@ from mlrun_jupyter.runs.replay import Replay
 from mlrun_jupyter.runs.submit import preflight
 
 if TYPE_CHECKING:
+    from mlrun_jupyter.live import LiveView
     from mlrun_jupyter.session import Session
 
 
@@ -186,6 +187,38 @@ class RunObject:
             self.raise_for_failure()
         return self.refresh().state
 
+    def watch(self, raise_on_failure: bool = True) -> RunObject:
+        """Show what it prints until it ends; in a notebook with a line above that tells how far it is and has a button to abort it.
+
+        :raises RunFailedError: when it did not complete, unless ``raise_on_failure`` is false.
+        """
+        view = self._live()
+        try:
+            if view is None:
+                self.wait_for_completion(raise_on_failure=False, show_logs=True)
+            else:
+                reader = journal.Reader(self.folder)
+
+                def tick() -> None:
+                    for text in journal.as_text(list(reader.read())):
+                        sys.stdout.write(text)
+                    view.tick()
+
+                supervise.wait(self._session.store, self._session.settings, self.uid, tick=tick)
+                tick()
+        finally:
+            if view is not None:
+                view.close()
+        if raise_on_failure:
+            self.raise_for_failure()
+        return self
+
+    def _live(self, *, log: bool = False) -> LiveView | None:
+        """A live display, where somebody sees it."""
+        from mlrun_jupyter import live
+
+        return live.LiveView(self, log=log) if live.available(self._session.settings.live) else None
+
     def iterations(self) -> Iterations:
         """The iterations of a sweep, as a table: their states, the parameters that vary, their results.
 
@@ -256,9 +289,7 @@ class RunObject:
         :returns: the new run.
         """
         made: RunObject = self._session.resume(self.refresh(), anyway=anyway)
-        if watch:
-            made.wait_for_completion(show_logs=True)
-        return made
+        return made.watch() if watch else made
 
     def lineage(self) -> list[dict[str, str]]:
         """What it read and wrote: rows ``run name uri direction``."""
@@ -277,6 +308,13 @@ class RunObject:
     def show(self) -> None:
         """Display the run."""
         _display(self)
+
+    def _ipython_display_(self) -> None:
+        """One that goes on is shown live where somebody sees it; else IPython takes the HTML and the text."""
+        view = None if self.refresh().terminal else self._live(log=True)
+        if view is None:
+            raise NotImplementedError
+        view.follow()
 
     def __repr__(self) -> str:
         return display.run_text(self.refresh())

@@ -85,8 +85,8 @@ class Session:
         text = str(getattr(location, "artifact_url", "") or getattr(location, "url", "") or location)
         if is_vector(text):
             # written out now, so that a worker anywhere reads a plain file, and the same versions are the same bytes
-            uri, path = vector_file(self, text, project)
-            return BoundInput(name=name, uri=uri, url=path)
+            uri, file = vector_file(self, text, project)
+            return BoundInput(name=name, uri=uri, url=file)
         if text.startswith("store://"):
             return msgspec.structs.replace(self.locate(text, project), name=name)
         if "://" in text:
@@ -162,7 +162,7 @@ class Session:
         handle = RunObject(self, run)
         if watch:
             try:
-                handle.wait_for_completion(show_logs=True)
+                handle.watch()
             except KeyboardInterrupt:
                 sys.stderr.write(f"\n[mlrun] the run goes on; stop it with `mlrun-jupyter abort {run.uid[:12]}`\n")
                 raise

@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_keep                 seconds that such a worker keeps a run that is over until it was fetched
     audit                     whether what a run reads is watched; without it no run's outputs are given again
     checkpoint_limit          bytes of names stored between the cells of a run, to resume it from; 0: none
+    live                      how a watched run is shown: ``widget``, ``text``; ``auto``: a widget where somebody sees it
     ========================  ===========================================================================
     """
 
@@ -86,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_keep: float = 3600.0
     audit: bool = True
     checkpoint_limit: int = 1_000_000_000
+    live: Literal["auto", "widget", "text"] = "auto"
 
     @property
     def home_path(self) -> Path:

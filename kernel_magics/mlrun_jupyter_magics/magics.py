@@ -21,6 +21,7 @@ from mlrun_jupyter.handles import FunctionObject, RunObject
 from mlrun_jupyter.model.function import Origin
 from mlrun_jupyter.model.names import check_tag
 from mlrun_jupyter.notebooks.define import define_cell
+from mlrun_jupyter.notebooks.lines import COMMANDS
 from mlrun_jupyter.project import Project, get_current_project, get_or_create_project
 from mlrun_jupyter.runs import supervise
 from mlrun_jupyter.runs.context import numeric
@@ -39,19 +40,13 @@ from mlrun_jupyter_magics.parsing import (
 )
 from mlrun_jupyter_magics.stream import Stream
 
-USAGE = """%mlrun project NAME                  choose (or create) the project
-%%mlrun NAME --param … --returns …   define a function from the cell, and run it
-%mlrun run NAME[:tag|@hash] x=1 …    run it again with other parameters
-%mlrun run NAME --hyper x=1,2,3 …    … with many of them: a sweep
-%mlrun runs | functions              what there is; also artifacts, models
-%mlrun show UID                      a run
-%mlrun logs UID                      what it printed
-%mlrun abort UID                     end it
-%mlrun diff A B                      code and spec of two versions
-%mlrun why UID                       why it was, or was not, given the outputs of an earlier run
-%mlrun replay UID                    run it again exactly, and compare
-%mlrun resume UID                    go on with a failed notebook at the cell that failed
-%mlrun compare UID UID …             what differs between runs"""
+USAGE = "\n".join(
+    f"{line:<36} {what}"
+    for line, what in [
+        ("%%mlrun NAME --param … --returns …", "define a function from the cell, and run it"),
+        *((f"%mlrun {line}", what) for line, what in COMMANDS.values()),
+    ]
+)
 
 
 @magics_class
@@ -173,13 +168,23 @@ class MlrunMagics(Magics):
     def _watch(self, run: RunObject) -> RunObject:
         """Show what the run says until it ends, and bring its outputs here."""
         session = run._session
+        view = run._live()
         stream = Stream(self.shell, run.folder, run.uid)
+
+        def tick() -> None:
+            stream.pump()
+            if view is not None:
+                view.tick()
+
         try:
-            supervise.wait(session.store, session.settings, run.uid, tick=stream.pump, interval=0.05)
+            supervise.wait(session.store, session.settings, run.uid, tick=tick, interval=0.05)
         except KeyboardInterrupt:
             sys.stderr.write("\n[mlrun] interrupted: the run is being aborted\n")
             run.abort("interrupted in the notebook")
-        stream.pump()
+        finally:
+            stream.pump()
+            if view is not None:
+                view.close()
         self._after(run, stream)
         return run
 

@@ -2,6 +2,10 @@
 export const Commands = {
   /** `{}`; shows the side panel. */
   showPanel: 'mlrun:show-panel',
+  /** `{}`; asks for what the active cell is to be as a function. */
+  turnIntoFunction: 'mlrun:turn-into-function',
+  /** `{cwd?}`; a notebook to begin with. */
+  newNotebook: 'mlrun:new-notebook',
   /** `{uid}` */
   openRun: 'mlrun:open-run',
   /** `{project, name}` or `{uri}` */

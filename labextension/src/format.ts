@@ -1,4 +1,5 @@
 /** Figures and times as people read them. */
+import { stringify } from './api/json';
 
 /** Seconds as `0.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`. */
 export function duration(seconds: number | null | undefined): string {
@@ -34,7 +35,7 @@ export function value(of: unknown): string {
   if (typeof of === 'number') {
     return Number.isInteger(of) ? String(of) : String(Number(of.toPrecision(4)));
   }
-  return typeof of === 'string' ? of : (JSON.stringify(of) ?? '');
+  return typeof of === 'string' ? of : stringify(of);
 }
 
 /** How long ago an ISO time was, for narrow places. */

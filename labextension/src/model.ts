@@ -10,11 +10,13 @@ import {
   Page,
   Project,
   RunSummary,
+  State,
   Status,
   TERMINAL
 } from './api/types';
 
 const PAGE = 200;
+const GOING: readonly State[] = ['created', 'pending', 'running'];
 
 export type Phase = 'loading' | 'ready' | 'error';
 
@@ -23,9 +25,13 @@ export class Listing<T> {
   items: T[] = [];
   phase: Phase = 'loading';
   error: ApiError | null = null;
+  /** Why a further page could not be read; what is there stays. */
+  moreError: ApiError | null = null;
   private _next = '';
   private _busy = false;
   private _turn = 0;
+  private _query: Query = {};
+  private _matches: (item: T) => boolean = () => true;
 
   constructor(
     private readonly _read: (query: Query) => Promise<Page<T>>,
@@ -37,12 +43,29 @@ export class Listing<T> {
     return this._next !== '';
   }
 
+  /** Whether conditions are set. */
+  get narrowed(): boolean {
+    return Object.values(this._query).some(each => (Array.isArray(each) ? each.length > 0 : !!each));
+  }
+
+  /**
+   * Shows only what the server finds for the conditions.
+   * @param matches the same conditions, for what the stream tells.
+   */
+  narrow(query: Query, matches: (item: T) => boolean): Promise<void> {
+    this._query = query;
+    this._matches = matches;
+    this._next = '';
+    this.phase = 'loading';
+    return this.refresh();
+  }
+
   /** Reads the first page again; what is shown stays until the answer is there. */
   async refresh(): Promise<void> {
     const turn = ++this._turn;
     this._busy = true;
     try {
-      const page = await this._read({ limit: PAGE });
+      const page = await this._read({ ...this._query, limit: PAGE });
       if (turn !== this._turn) {
         return;
       }
@@ -50,6 +73,7 @@ export class Listing<T> {
       this._next = page.next_page_token;
       this.phase = 'ready';
       this.error = null;
+      this.moreError = null;
     } catch (error) {
       if (turn !== this._turn) {
         return;
@@ -68,14 +92,17 @@ export class Listing<T> {
     const turn = this._turn;
     this._busy = true;
     try {
-      const page = await this._read({ limit: PAGE, page_token: this._next });
+      const page = await this._read({ ...this._query, limit: PAGE, page_token: this._next });
       if (turn === this._turn) {
         const known = new Set(this.items.map(this._key));
         this.items = [...this.items, ...page.items.filter(item => !known.has(this._key(item)))];
         this._next = page.next_page_token;
+        this.moreError = null;
       }
     } catch (error) {
-      this.error = asApiError(error);
+      if (turn === this._turn) {
+        this.moreError = asApiError(error);
+      }
     } finally {
       if (turn === this._turn) {
         this._busy = false;
@@ -84,9 +111,13 @@ export class Listing<T> {
     }
   }
 
-  /** Puts an item that is new on top, or in the place of the one with its key. */
+  /** Puts an item that is new on top, or in the place of the one with its key; away with it where it does not match. */
   put(item: T): void {
     const key = this._key(item);
+    if (!this._matches(item)) {
+      this.remove(key);
+      return;
+    }
     const at = this.items.findIndex(each => this._key(each) === key);
     this.items = at < 0 ? [item, ...this.items] : this.items.map((each, index) => (index === at ? item : each));
   }
@@ -101,6 +132,7 @@ export class Listing<T> {
     this._next = '';
     this.phase = 'loading';
     this.error = null;
+    this.moreError = null;
   }
 }
 
@@ -121,6 +153,9 @@ export class Model implements IDisposable {
   private _ended = new Signal<this, RunSummary>(this);
   private _journal = new Signal<this, { uid: string; entries: Entry[] }>(this);
   private _run = new Signal<this, RunSummary>(this);
+  private _artifact = new Signal<this, ArtifactSummary>(this);
+  private _function = new Signal<this, FunctionSummary>(this);
+  private _going = new Set<string>();
   private _watched = new Map<string, number>();
   private _stop = new AbortController();
   private _lastId = '';
@@ -138,7 +173,7 @@ export class Model implements IDisposable {
       (what: string, more: Query = {}) =>
       <T>(query: Query) =>
         client.get<Page<T>>(`projects/${encodeURIComponent(this.project)}/${what}`, { ...more, ...query });
-    this.runs = new Listing<RunSummary>(at('runs'), run => `${run.uid}#${run.iteration}`, changed);
+    this.runs = new Listing<RunSummary>(at('runs'), run => run.uid, changed);
     this.functions = new Listing<FunctionSummary>(at('functions', { latest: true }), each => each.name, changed);
     this.artifacts = new Listing<ArtifactSummary>(at('artifacts'), each => each.uri, changed);
     this.models = new Listing<ArtifactSummary>(at('artifacts', { kind: 'model' }), each => each.uri, changed);
@@ -159,12 +194,23 @@ export class Model implements IDisposable {
     return this._run;
   }
 
+  /** An artifact was made, or has other tags. */
+  get artifactChanged(): ISignal<this, ArtifactSummary> {
+    return this._artifact;
+  }
+
+  /** A function has a new version, or other tags. */
+  get functionChanged(): ISignal<this, FunctionSummary> {
+    return this._function;
+  }
+
   get journal(): ISignal<this, { uid: string; entries: Entry[] }> {
     return this._journal;
   }
 
+  /** How many runs of the project go on, whatever the list is narrowed to. Those of a sweep are one. */
   get running(): number {
-    return this.runs.items.filter(run => !TERMINAL.has(run.state) && !run.iteration).length;
+    return this._going.size;
   }
 
   get isDisposed(): boolean {
@@ -196,20 +242,51 @@ export class Model implements IDisposable {
     if (project !== this.project) {
       this.project = project;
       this._lastId = '';
+      this._going.clear();
       for (const each of [this.runs, this.functions, this.artifacts, this.models]) {
         each.clear();
       }
     }
     this._changed.emit();
-    if (!project) {
-      return;
-    }
+    // without a project as well: the first one is told by the stream
     this._restartStream();
-    await this.refresh();
+    if (project) {
+      await this.refresh();
+    }
   }
 
   async refresh(): Promise<void> {
-    await Promise.all([this.runs, this.functions, this.artifacts, this.models].map(each => each.refresh()));
+    const lists = [this.runs, this.functions, this.artifacts, this.models].map(each => each.refresh());
+    await Promise.all([...lists, this._readGoing()]);
+  }
+
+  /** There is a new project; the first of all is shown. */
+  private async _readProjects(): Promise<void> {
+    try {
+      this.projects = (await this.client.get<Page<Project>>('projects')).items;
+    } catch (error) {
+      console.warn('MLRun: the projects could not be read.', error);
+    }
+    if (!this.project && this.projects.length) {
+      await this.open(this.projects[0].name);
+    } else {
+      this._changed.emit();
+    }
+  }
+
+  private async _readGoing(): Promise<void> {
+    const project = this.project;
+    try {
+      const path = `projects/${encodeURIComponent(project)}/runs`;
+      const page = await this.client.get<Page<RunSummary>>(path, { state: GOING, limit: 1000 });
+      if (project === this.project) {
+        this._going = new Set(page.items.filter(run => !TERMINAL.has(run.state)).map(run => run.uid));
+        this._changed.emit();
+      }
+    } catch (error) {
+      // the lists, read at the same time, show what is wrong with the server
+      console.warn('MLRun: the runs that go on could not be counted.', error);
+    }
   }
 
   /** Asks for the journal of a run on the stream, until what is returned is disposed. */
@@ -245,7 +322,7 @@ export class Model implements IDisposable {
   }
 
   private _restartStream(): void {
-    if (this._disposed || !this.project) {
+    if (this._disposed) {
       return;
     }
     this._stop.abort();
@@ -257,7 +334,7 @@ export class Model implements IDisposable {
     const runs = [...this._watched.keys()].join(',');
     try {
       await this.client.events(
-        { project: this.project, runs: runs || undefined },
+        { project: this.project || undefined, runs: runs || undefined },
         this._lastId,
         event => !stop.aborted && this._take(event),
         stop
@@ -295,18 +372,29 @@ export class Model implements IDisposable {
     if (event.event === 'run') {
       this._takeRun(event.data);
     } else if (event.event === 'run-deleted') {
-      this.runs.remove(`${event.data.uid}#0`);
+      this.runs.remove(event.data.uid);
+      this._going.delete(event.data.uid);
     } else if (event.event === 'function') {
-      this.functions.put(event.data);
+      const known = this.functions.items.find(each => each.name === event.data.name);
+      // the list shows what `latest` names; of another version only a new function is news
+      if (!known || known.hash === event.data.hash || event.data.tags.includes('latest')) {
+        this.functions.put(event.data);
+      }
+      this._function.emit(event.data);
     } else if (event.event === 'artifact') {
       this.artifacts.put(event.data);
+      this._artifact.emit(event.data);
       if (event.data.kind === 'model') {
         this.models.put(event.data);
       }
     } else if (event.event === 'journal') {
       this._journal.emit(event.data);
       return;
+    } else if (event.event === 'project') {
+      void this._readProjects();
+      return;
     } else if (event.event === 'reset') {
+      void this._readProjects();
       void this.refresh();
       return;
     }
@@ -314,10 +402,15 @@ export class Model implements IDisposable {
   }
 
   private _takeRun(run: RunSummary): void {
-    const before = this.runs.items.find(each => each.uid === run.uid && each.iteration === run.iteration);
-    this.runs.put(run);
     this._run.emit(run);
-    if (before && !TERMINAL.has(before.state) && TERMINAL.has(run.state)) {
+    if (run.parent || (run.project && run.project !== this.project)) {
+      // a sweep's own view lists its runs; one of another project is told to its view alone
+      return;
+    }
+    this.runs.put(run);
+    if (!TERMINAL.has(run.state)) {
+      this._going.add(run.uid);
+    } else if (this._going.delete(run.uid)) {
       this._ended.emit(run);
     }
   }

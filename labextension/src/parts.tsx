@@ -79,6 +79,9 @@ interface IVirtualList<T> {
   draw(item: T): ReactNode;
   open(item: T): void;
   end?(): void;
+  /** Keys of the rows that are chosen; without it none can be. */
+  chosen?: ReadonlySet<string>;
+  choose?(keys: ReadonlySet<string>): void;
 }
 
 /** The range of rows to draw: those in sight and a few around. */
@@ -87,8 +90,8 @@ export function rowsInSight(top: number, seen: number, height: number, count: nu
   return [first, Math.min(count, Math.ceil((top + seen) / height) + 5)];
 }
 
-/** A list of which only what is in sight is drawn. Arrow keys, Home, End move; Enter opens. */
-export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }: IVirtualList<T>) {
+/** A list of which only what is in sight is drawn. Arrow keys, Home, End move; Enter opens; blank chooses, as Ctrl and Shift with a click do. */
+export function VirtualList<T>({ label, items, height, keyOf, draw, open, end, chosen, choose }: IVirtualList<T>) {
   const node = useRef<HTMLDivElement>(null);
   const [place, setPlace] = useState({ top: 0, seen: 400 });
   const [at, setAt] = useState(0);
@@ -117,6 +120,20 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }:
       list.scrollTop = (next + 1) * height - list.clientHeight;
     }
   };
+  const anchor = useRef(0);
+  const toggle = (index: number, range: boolean) => {
+    const next = new Set(chosen);
+    if (range) {
+      const [from, to] = [anchor.current, index].sort((one, other) => one - other);
+      items.slice(from, to + 1).forEach(item => next.add(keyOf(item)));
+    } else {
+      anchor.current = index;
+      if (!next.delete(keyOf(items[index]))) {
+        next.add(keyOf(items[index]));
+      }
+    }
+    choose!(next);
+  };
   const key = (event: React.KeyboardEvent) => {
     const page = Math.max(1, Math.floor(place.seen / height) - 1);
     const steps: Record<string, number> = {
@@ -129,6 +146,10 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }:
     };
     if (event.key in steps) {
       move(steps[event.key]);
+    } else if (event.key === ' ' && choose && items[focus]) {
+      toggle(focus, event.shiftKey);
+    } else if (event.key === 'Escape' && chosen?.size) {
+      choose!(new Set());
     } else if ((event.key === 'Enter' || event.key === ' ') && items[focus]) {
       open(items[focus]);
     } else {
@@ -143,6 +164,8 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }:
       ref={node}
       role="listbox"
       aria-label={label}
+      aria-multiselectable={!!choose}
+      data-choosing={!!chosen?.size}
       tabIndex={0}
       onKeyDown={key}
       aria-activedescendant={items[focus] ? `${label}-${keyOf(items[focus])}` : undefined}
@@ -154,16 +177,37 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end }:
             key={keyOf(item)}
             id={`${label}-${keyOf(item)}`}
             role="option"
-            aria-selected={first + index === focus}
+            aria-selected={choose ? !!chosen?.has(keyOf(item)) : first + index === focus}
+            data-at={first + index === focus}
+            data-key={keyOf(item)}
             aria-posinset={first + index + 1}
             aria-setsize={items.length}
             className="mlrun-Row"
             style={{ top: (first + index) * height, height }}
-            onClick={() => {
+            onClick={event => {
               setAt(first + index);
-              open(item);
+              if (choose && (event.ctrlKey || event.metaKey || event.shiftKey)) {
+                toggle(first + index, event.shiftKey);
+              } else {
+                open(item);
+              }
             }}
+            onContextMenu={() => setAt(first + index)}
           >
+            {choose && (
+              <input
+                type="checkbox"
+                className="mlrun-Row-choose"
+                tabIndex={-1}
+                aria-hidden="true"
+                checked={!!chosen?.has(keyOf(item))}
+                onChange={() => undefined}
+                onClick={event => {
+                  event.stopPropagation();
+                  toggle(first + index, event.shiftKey);
+                }}
+              />
+            )}
             {draw(item)}
           </div>
         ))}

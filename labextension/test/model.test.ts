@@ -32,6 +32,7 @@ const run = (uid: string, more: Partial<RunSummary> = {}): RunSummary => ({
 class Server implements IClient {
   runs: RunSummary[] = [];
   down = false;
+  projects = ['p', 'q'];
   streams: { query: Query; lastId: string; seen: (event: Event) => void; end: () => void }[] = [];
 
   async get<T>(path: string): Promise<T> {
@@ -39,8 +40,8 @@ class Server implements IClient {
       throw new Error('down');
     }
     const answers: Record<string, unknown> = {
-      status: { version: '0', current_project: 'p' },
-      projects: { items: [{ name: 'p' }, { name: 'q' }], next_page_token: '' },
+      status: { version: '0', current_project: '' },
+      projects: { items: this.projects.map(name => ({ name })), next_page_token: '' },
       'projects/p/runs': { items: this.runs, next_page_token: '' }
     };
     return (answers[path] ?? { items: [], next_page_token: '' }) as T;
@@ -48,6 +49,14 @@ class Server implements IClient {
 
   send<T>(): Promise<T> {
     throw new Error('not asked for');
+  }
+
+  url(path: string): string {
+    return path;
+  }
+
+  async text(): Promise<string> {
+    return '';
   }
 
   events(query: Query, lastId: string, seen: (event: Event) => void, stop: AbortSignal): Promise<void> {
@@ -136,4 +145,54 @@ test('another project begins with empty lists', async () => {
   await model.open('q');
   expect(model.runs.items).toEqual([]);
   expect(model.runs.phase).toBe('ready');
+});
+
+test('a narrowed list takes from the stream only what matches, and what no longer does leaves it', async () => {
+  await model.start();
+  await model.runs.narrow({ state: 'running' }, each => each.state === 'running');
+  server.say('run', run('one'), '1');
+  server.say('run', run('two', { state: 'pending' }), '2');
+  expect(model.runs.items.map(each => each.uid)).toEqual(['one']);
+  expect(model.running).toBe(2);
+  server.say('run', run('one', { state: 'completed' }), '3');
+  expect(model.runs.items).toEqual([]);
+  expect(model.running).toBe(1);
+});
+
+test('runs of a sweep are told, and are not in the list', async () => {
+  await model.start();
+  const told: string[] = [];
+  model.runChanged.connect((_, each) => void told.push(each.uid));
+  server.say('run', run('child', { parent: 'sweep', iteration: 1 }), '1');
+  expect(told).toEqual(['child']);
+  expect(model.runs.items).toEqual([]);
+});
+
+test('an older version that gets a tag does not take the place of the latest', async () => {
+  await model.start();
+  const version = (hash: string, ...tags: string[]) => ({ name: 'train', hash, tags });
+  server.say('function', version('new', 'latest'), '1');
+  server.say('function', version('old', 'prod'), '2');
+  expect(model.functions.items.map(each => each.hash)).toEqual(['new']);
+});
+
+test('the first project of all is shown when it comes', async () => {
+  server.projects = [];
+  await model.start();
+  expect(model.project).toBe('');
+  server.projects = ['p'];
+  server.runs = [run('one')];
+  server.say('project', { name: 'p' }, '1');
+  await soon();
+  expect(model.project).toBe('p');
+  expect(model.runs.items.map(each => each.uid)).toEqual(['one']);
+});
+
+test('a new project is in the list, and does not take the place of the one that is shown', async () => {
+  await model.start();
+  server.projects = ['p', 'q', 'r'];
+  server.say('project', { name: 'r' }, '1');
+  await soon();
+  expect(model.projects.map(each => each.name)).toEqual(['p', 'q', 'r']);
+  expect(model.project).toBe('p');
 });

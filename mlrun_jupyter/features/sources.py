@@ -116,9 +116,12 @@ def _limited(frame: Any, column: str, kind: Any, start: datetime | None, end: da
         time = time.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     elif isinstance(kind, pl.Datetime) and kind.time_zone is None:
         time = time.dt.replace_time_zone("UTC")
-    for limit, condition in ((start, time >= start), (end, time <= end), (after, time > after)) if isinstance(kind, pl.Datetime | pl.Date | pl.String) else ():  # fmt: skip
-        if limit is not None:
-            frame = frame.filter(condition)
+    if start is not None:
+        frame = frame.filter(time >= start)
+    if end is not None:
+        frame = frame.filter(time <= end)
+    if after is not None:
+        frame = frame.filter(time > after)
     return frame
 
 

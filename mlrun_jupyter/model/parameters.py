@@ -39,6 +39,8 @@ _JSON_TYPES: dict[str, dict[str, Any]] = {
     "datetime": {"type": "string", "format": "date-time"},
 }
 INT64 = 2**63
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+"""Floats that JSON cannot hold, as they are stored and sent."""
 
 
 class Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -160,7 +162,8 @@ def _unquoted(text: str) -> str:
 def check_value(parameter: Parameter, value: Any) -> Any:
     """The value as JSON-able data of the parameter's type.
 
-    Whole floats are accepted as ``int`` and ints as ``float``; a text is never taken for a number.
+    Whole floats are accepted as ``int`` and ints as ``float``; a text is never taken for a number, but for those of
+    :data:`NOT_FINITE` where a float is expected.
 
     :raises ParameterError: naming the parameter, the type and what came.
     """
@@ -181,6 +184,7 @@ def check_value(parameter: Parameter, value: Any) -> Any:
                 next_step="pass it as a str",
             )
     elif kind == "float":
+        value = float(value) if value in NOT_FINITE else value
         fits = isinstance(value, int | float) and not isinstance(value, bool)
         value = float(value) if fits else value
     elif kind == "bool":

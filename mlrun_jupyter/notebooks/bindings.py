@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -96,7 +97,7 @@ def history(cells: Sequence[Cell]) -> History:
     for index, cell in enumerate(cells):
         name = magic(cell.source)
         if name.startswith("mlrun"):
-            found.produced.append(((index, 0), cell.source.lstrip().split("\n")[0]))
+            found.produced.append(((index, 0), _head(cell.source)))
         if name and name not in CODE:
             continue
         try:
@@ -108,6 +109,12 @@ def history(cells: Sequence[Cell]) -> History:
                 continue
             _statement(found, node, (index, number), cell, prepared, local=name in ("timeit", "memit", "mprun"))
     return found
+
+
+def _head(source: str) -> str:
+    """The line of a ``%%mlrun`` cell, and those below it that go on with options."""
+    first, *rest = source.lstrip().split("\n")
+    return "\n".join([first, *itertools.takewhile(lambda line: line.startswith("--") or not line.strip(), rest)])
 
 
 def _for_type_checkers(node: ast.stmt) -> bool:

@@ -13,6 +13,24 @@ from mlrun_jupyter.errors import MLRunInvalidArgumentError, NameInvalidError
 from mlrun_jupyter.model.function import CACHE
 from mlrun_jupyter.model.resources import parse_resources
 
+COMMANDS = {
+    "project": ("project NAME", "choose (or create) the project"),
+    "run": ("run NAME[:tag|@hash] x=1 …", "run it again with other parameters; with --hyper x=1,2,3 with many of them: a sweep"),
+    "runs": ("runs [NAME]", "the runs there are"),
+    "functions": ("functions [NAME]", "the functions there are"),
+    "artifacts": ("artifacts [NAME]", "the artifacts there are"),
+    "models": ("models [NAME]", "the models there are"),
+    "show": ("show UID", "a run"),
+    "logs": ("logs UID", "what it printed"),
+    "abort": ("abort UID", "end it"),
+    "diff": ("diff A B", "code and spec of two versions"),
+    "why": ("why UID", "why it was, or was not, given the outputs of an earlier run"),
+    "replay": ("replay UID", "run it again exactly, and compare"),
+    "resume": ("resume UID", "go on with a failed notebook at the cell that failed"),
+    "compare": ("compare UID UID …", "what differs between runs"),
+}
+"""The commands of ``%mlrun``: how each is written, and what for."""
+
 
 class LineParser(argparse.ArgumentParser):
     """An ``argparse`` parser that raises typed errors instead of ending the process."""
@@ -89,20 +107,20 @@ def cell_parser() -> LineParser:
     """Options of ``%%mlrun``."""
     parser = LineParser(prog="%%mlrun", add_help=False, allow_abbrev=False)
     parser.add_argument("name")
-    parser.add_argument("--param", "-p", action="append", default=[], metavar="NAME[:TYPE][=DEFAULT]")
-    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME[:TYPE][=PATH|URI]")
-    parser.add_argument("--returns", "-r", default="", metavar="A,B:dataset,C:model")
-    parser.add_argument("--capture", "-c", action="append", default=[], metavar="NAME")
-    parser.add_argument("--tag", "-t", default="")
-    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--description", default="")
-    parser.add_argument("--kind", default="job", choices=("job", "dask"))
-    parser.add_argument("--executor", default="")
-    parser.add_argument("--resources", default="", metavar="cpu=2,memory=4GB")
-    parser.add_argument("--priority", type=int, default=0)
-    parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
-    parser.add_argument("--retries", type=int, default=0)
-    parser.add_argument("--background", "-b", action="store_true")
+    parser.add_argument("--param", "-p", action="append", default=[], metavar="NAME[:TYPE][=DEFAULT]", help="a parameter; types: int float bool str list dict path datetime, or a class")
+    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME[:TYPE][=PATH|URI]", help="data: a table arrives as a DataFrame; types: DataFrame DataItem path str bytes")
+    parser.add_argument("--returns", "-r", default="", metavar="A,B:dataset,C:model", help="what the cell leaves behind; numbers become results, all else artifacts")
+    parser.add_argument("--capture", "-c", action="append", default=[], metavar="NAME", help="take a value of the notebook along, stored as an artifact")
+    parser.add_argument("--tag", "-t", default="", metavar="TAG", help="a name for this version beside latest")
+    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE", help="a label of the run, to find it by")
+    parser.add_argument("--description", default="", metavar="TEXT", help="what the function is for")
+    parser.add_argument("--kind", default="job", choices=("job", "dask"), help="dask: runs on Dask, and computes there with context.dask_client")
+    parser.add_argument("--executor", default="", metavar="NAME", help="where it runs: process (this machine), dask, or one that is installed")
+    parser.add_argument("--resources", default="", metavar="cpu=2,memory=4GB", help="what it needs of the place where it runs")
+    parser.add_argument("--priority", type=int, default=0, metavar="N", help="among those that wait; the higher, the earlier")
+    parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="after so many seconds it is ended")
+    parser.add_argument("--retries", type=int, default=0, metavar="N", help="how often a failed run is tried again")
+    parser.add_argument("--background", "-b", action="store_true", help="do not wait for it")
     parser.add_argument("--cache", action="store_true", help="give an earlier run's outputs where nothing has changed")
     parser.add_argument("--no-run", action="store_true", help="define the function only")
     add_sweep_options(parser)
@@ -111,15 +129,15 @@ def cell_parser() -> LineParser:
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``%%mlrun`` and ``%mlrun run`` that make it a sweep."""
-    parser.add_argument("--hyper", "-x", action="append", default=[], metavar="NAME=1,2,3|LOW..HIGH[:STEP|:log]")
-    parser.add_argument("--param-file", default="", metavar="CSV|JSON")
-    parser.add_argument("--strategy", default="", metavar="grid|list|random|optuna|custom")
-    parser.add_argument("--max-runs", type=int, default=0, metavar="N")
-    parser.add_argument("--parallel", type=int, default=0, metavar="N")
-    parser.add_argument("--selector", default="", metavar="[max.|min.]RESULT")
-    parser.add_argument("--stop", default="", metavar="CONDITION")
-    parser.add_argument("--max-errors", type=int, default=None, metavar="N")
-    parser.add_argument("--seed", type=int, default=None, metavar="N")
+    parser.add_argument("--hyper", "-x", action="append", default=[], metavar="NAME=1,2,3|LOW..HIGH[:STEP|:log]", help="a parameter that varies: a run for each value")
+    parser.add_argument("--param-file", default="", metavar="CSV|JSON", help="the values of hyper-parameters, from a file")
+    parser.add_argument("--strategy", default="", metavar="grid|list|random|optuna|custom", help="how values are combined or drawn")
+    parser.add_argument("--max-runs", type=int, default=0, metavar="N", help="at most so many runs")
+    parser.add_argument("--parallel", type=int, default=0, metavar="N", help="so many at a time")
+    parser.add_argument("--selector", default="", metavar="[max.|min.]RESULT", help="which run is the best")
+    parser.add_argument("--stop", default="", metavar="CONDITION", help="no more runs once one fulfils this, as in auc >= 0.93")
+    parser.add_argument("--max-errors", type=int, default=None, metavar="N", help="give up after so many failures")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="makes draws of values repeatable")
 
 
 def run_parser() -> LineParser:
@@ -127,15 +145,15 @@ def run_parser() -> LineParser:
     parser = LineParser(prog="%mlrun run", add_help=False, allow_abbrev=False)
     parser.add_argument("function")
     parser.add_argument("params", nargs="*", metavar="NAME=VALUE")
-    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME=PATH|URI")
-    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--executor", default="")
-    parser.add_argument("--resources", default="", metavar="cpu=2,memory=4GB")
-    parser.add_argument("--priority", type=int, default=0)
-    parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
-    parser.add_argument("--retries", type=int, default=None)
-    parser.add_argument("--background", "-b", action="store_true")
-    parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME=PATH|URI", help="other data for an input")
+    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE", help="a label of the run, to find it by")
+    parser.add_argument("--executor", default="", metavar="NAME", help="where it runs: process (this machine), dask, or one that is installed")
+    parser.add_argument("--resources", default="", metavar="cpu=2,memory=4GB", help="what it needs of the place where it runs")
+    parser.add_argument("--priority", type=int, default=0, metavar="N", help="among those that wait; the higher, the earlier")
+    parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="after so many seconds it is ended")
+    parser.add_argument("--retries", type=int, default=None, metavar="N", help="how often a failed run is tried again")
+    parser.add_argument("--background", "-b", action="store_true", help="do not wait for it")
+    parser.add_argument("--cache", action=argparse.BooleanOptionalAction, default=None, help="give an earlier run's outputs where nothing has changed")
     add_sweep_options(parser)
     return parser
 

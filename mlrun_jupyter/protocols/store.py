@@ -47,9 +47,13 @@ class FunctionStore(Protocol):
         ...
 
     def list_functions(
-        self, project: str, name: str = "", *, limit: int = 0, page_token: str = ""
+        self, project: str, name: str = "", *, tag: str = "", limit: int = 0, page_token: str = ""
     ) -> Page[tuple[Function, tuple[str, ...]]]:  # fmt: skip
-        """Versions with their tags, newest first; all of them unless there is a limit. Empty project: of all projects."""
+        """Versions with their tags, newest first; all of them unless there is a limit. Empty project: of all projects.
+
+        :param name: the name, or ``~`` and a part of it.
+        :param tag: those alone that have it.
+        """
         ...
 
     def delete_function(self, ref: FunctionRef) -> int: ...

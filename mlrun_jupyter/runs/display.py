@@ -32,13 +32,24 @@ def shown(value: Any, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _named(run: Run) -> str:
+def named(run: Run) -> str:
+    """Its name, and which iteration it is."""
     return f"{run.name} #{run.iteration}" if run.iteration else run.name
+
+
+def mark(state: str) -> str:
+    """A sign for a state, for those who see no colour."""
+    return _MARKS.get(state, "")
+
+
+def colour(state: str) -> str:
+    """The CSS colour of a state."""
+    return _COLOURS.get(state, "inherit")
 
 
 def run_text(run: Run) -> str:
     time = took(run)
-    lines = [f"{_MARKS.get(run.state, '')} run {_named(run)} {run.uid[:12]}  {run.state}{' in ' + time if time else ''}"]
+    lines = [f"{_MARKS.get(run.state, '')} run {named(run)} {run.uid[:12]}  {run.state}{' in ' + time if time else ''}"]
     lines[0] += f"  (cached from {run.cached_from[:12]})" if run.cached_from else ""
     lines.append(f"  function   {run.function_name}@{run.function_hash[:12]}" if run.function else "")
     for title, rows in (("parameters", run.parameters), ("inputs", run.inputs), ("results", run.results), ("artifacts", run.artifact_uris)):
@@ -56,7 +67,7 @@ def run_html(run: Run) -> str:
     colour = _COLOURS.get(run.state, "inherit")
     time = took(run)
     head = (
-        f"<div><b>{escape(_named(run))}</b> <span style='color:{colour};font-weight:600'>{_MARKS.get(run.state, '')} "
+        f"<div><b>{escape(named(run))}</b> <span style='color:{colour};font-weight:600'>{_MARKS.get(run.state, '')} "
         f"{run.state}</span>{f' in {time}' if time else ''}{f' · cached from <code>{run.cached_from[:12]}</code>' if run.cached_from else ''} {_dashboard(run)}"
         f"<span style='{_DIM}'><code>{run.uid[:12]}</code> · {escape(run.function_name)}@{run.function_hash[:12]}</span></div>"
     )
@@ -157,7 +168,7 @@ _RUN_HEAD = ("uid", "name", "state", "started", "took", "size", "parameters", "r
 def _run_rows(runs: Sequence[Run]) -> list[list[str]]:
     return [
         [
-            run.uid[:12], _named(run), f"{_MARKS.get(run.state, '')} {'cached' if run.cached_from else run.state}",
+            run.uid[:12], named(run), f"{_MARKS.get(run.state, '')} {'cached' if run.cached_from else run.state}",
             run.started[:19].replace("T", " "), took(run), amount(run.size) if run.size else "",
             shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.parameters.items()), 40),
             shown(", ".join(f"{k}={shown(v, 20)}" for k, v in run.results.items()), 48) if run.state == "completed"

@@ -17,7 +17,7 @@ from typing import Any
 
 from mlrun_jupyter.errors import MLRunNotFoundError, ParameterError
 from mlrun_jupyter.model.function import declare_outputs
-from mlrun_jupyter.model.parameters import basic_type
+from mlrun_jupyter.model.parameters import NOT_FINITE, basic_type
 from mlrun_jupyter.runs import audit
 from mlrun_jupyter.runs.context import Context, convert
 
@@ -100,6 +100,8 @@ def bind(context: Context, target: Callable[..., Any], used: Mapping[str, Any]) 
             arguments[name] = context
         elif name in context.parameters and not (name in context._inputs and (context.parameters[name] is None or not context.in_run)):
             value = context.parameters[name]
+            if value in NOT_FINITE and context._types.get(name, "").removesuffix("?") == "float":
+                value = float(value)
             if isinstance(value, str) and value.startswith("secret://"):
                 value = context.get_secret(value.removeprefix("secret://"))
             arguments[name] = _typed(name, value, hints.get(name))

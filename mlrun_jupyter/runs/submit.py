@@ -33,6 +33,7 @@ from mlrun_jupyter.protocols.executor import Checks
 from mlrun_jupyter.protocols.store import Store
 from mlrun_jupyter.registry import EXECUTORS
 from mlrun_jupyter.runs import reuse
+from mlrun_jupyter.runs.context import finite
 from mlrun_jupyter.runs.sweeps.planning import first_points
 from mlrun_jupyter.settings import Settings
 
@@ -141,7 +142,9 @@ def _arguments(function: Function, asked: Asked, bind_input: Any, folder: Path) 
     bound = values.bind(
         function.parameters, {**(asked.params or {}), **varied}, function=function.name, open_ended=function.open_ended
     )
-    bound = {name: value for name, value in bound.items() if name not in varied}
+    # JSON would make null of a NaN; where a float is declared, it is read back from a text
+    floats = {one.name for one in function.parameters if one.type == "float"}
+    bound = {name: finite(value) if name in floats else value for name, value in bound.items() if name not in varied}
     located = _inputs(function, asked.inputs or {}, bind_input, folder)
     for one in located:
         # an argument that may be either: the input that was given wins over a mere default

@@ -107,8 +107,10 @@ class OfflineStoreTests:
                 wrong.append(error)
 
         threads = [threading.Thread(target=write, args=(name,)) for name in "xy"]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert not wrong
         table = open_store().table("lab", "flights")
         assert [key for key, _ in _read(table)] == [f"{name}{number}" for name in "xy" for number in range(5)]
@@ -126,8 +128,10 @@ class OfflineStoreTests:
                 outcomes.append("refused")
 
         threads = [threading.Thread(target=write) for _ in range(3)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert sorted(outcomes) == ["refused", "refused", "written"]
         assert _read(open_store().table("lab", "flights")) == [("a", 1.0), ("z", 0.0)]
 

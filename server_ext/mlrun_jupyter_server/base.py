@@ -58,6 +58,12 @@ class Handler(APIHandler):
         found: Core = self.settings["mlrun_core"]
         return found
 
+    @property
+    def method(self) -> str:
+        """The operation's; that of ``HEAD`` is ``GET``, whose body tornado leaves out."""
+        method = self.request.method or ""
+        return "GET" if method == "HEAD" else method
+
     async def permit(self, action: str) -> None:
         """:raises HTTPError: 403 when the user may not."""
         user = self.current_user
@@ -65,7 +71,7 @@ class Handler(APIHandler):
             raise web.HTTPError(403, f"the user may not {action} mlrun")
 
     async def respond(self, *path: str) -> None:
-        method = self.request.method or ""
+        method = self.method
         operation = self.operations.get(method)
         if operation is None or operation.work is None:
             raise web.HTTPError(405)
@@ -82,6 +88,10 @@ class Handler(APIHandler):
     # each is a method of its own, so that Jupyter's decorator stands at it
     @web.authenticated
     async def get(self, *path: str) -> None:
+        await self.respond(*path)
+
+    @web.authenticated
+    async def head(self, *path: str) -> None:
         await self.respond(*path)
 
     @web.authenticated

@@ -50,7 +50,7 @@ class File(Handler):
     """Sends what the operation's ``work`` opens."""
 
     async def respond(self, *path: str) -> None:
-        operation = self.operations.get(self.request.method or "")
+        operation = self.operations.get(self.method)
         if operation is None or operation.work is None:
             raise web.HTTPError(405)
         await self.permit(operation.action or ACTIONS["GET"])
@@ -74,7 +74,7 @@ class File(Handler):
         self.set_header("Content-Disposition", f"{how}; filename*=UTF-8''{quote(found.name)}")
         self.set_header("Content-Length", str(end - start))
         await self.core.call(found.file.seek, start)
-        left = end - start
+        left = end - start if self.request.method != "HEAD" else 0
         while left > 0:
             data = await self.core.call(found.file.read, min(CHUNK, left))
             if not data:

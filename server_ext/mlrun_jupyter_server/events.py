@@ -48,6 +48,9 @@ class Client:
     def wants(self, event: Event) -> bool:
         if event.kind == "journal":
             return event.uid in self.uids
+        # a run whose journal is read is followed whatever its project is
+        if event.kind == "run" and event.uid in self.uids:
+            return True
         return not (self.project and event.project) or event.project == self.project
 
 
@@ -69,6 +72,7 @@ class Hub:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
+        self._projects: set[str] | None = None
 
     # -- in the loop ----------------------------------------------------------------------------------------------
 
@@ -165,6 +169,8 @@ class Hub:
             try:
                 if watch is None:
                     watch = self._core.session.store.watch()  # type: ignore[attr-defined]
+                    if self._projects is None:
+                        self._projects = {each.name for each in self._core.session.store.list_projects()}
                     if self._ready.is_set():
                         self.publish("reset", {})
                 self._tell(watch)
@@ -209,12 +215,17 @@ class Hub:
                 self.publish("journal", {"uid": uid, "entries": entries}, uid=uid)
         if changes is None:
             return
+        known = {each.name for each in self._core.session.store.list_projects()}
+        for name in sorted(known - (self._projects or set())):
+            # to all: who looks at another project may want to go there
+            self.publish("project", {"name": name})
+        self._projects = known
         for function in changes.functions:
             self.publish("function", function_summary(*function))
         for artifact in changes.artifacts:
             self.publish("artifact", artifact_summary(*artifact))
         for run in changes.runs:
-            self.publish("run", run_summary(run))
+            self.publish("run", run_summary(run), uid=run.uid)
         for uid in changes.deleted:
             self.publish("run-deleted", {"uid": uid})
         if not changes.complete:
@@ -225,6 +236,12 @@ class Events(Handler):
     """Server-Sent Events."""
 
     _track_activity = False
+
+    @web.authenticated
+    async def head(self, *path: str) -> None:
+        await self.permit("read")
+        self.read_query(EventQuery)
+        self.finish(set_content_type="text/event-stream; charset=utf-8")
 
     @web.authenticated
     async def get(self, *path: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from mlrun_jupyter_server import content, schema
 from mlrun_jupyter_server.base import Handler, Operation, Unknown
 from mlrun_jupyter_server.events import Events
-from mlrun_jupyter_server.rest import artifacts, cells, functions, projects, runs
+from mlrun_jupyter_server.rest import artifacts, cells, completion, functions, projects, runs
 
 PREFIX = "mlrun/v1"
 OP = Operation
@@ -88,7 +88,7 @@ ROUTES: tuple[Route, ...] = (
     Route("artifact/content", _file("Its content", content.artifact, "application/octet-stream", schema.ContentQuery), content.File),
     Route("artifact/tag", {"POST": OP("Move a tag to it", artifacts.tag, body=schema.ArtifactTag, response=schema.ArtifactDetail)}),
     Route("cells/analyse", {"POST": OP("What a cell would become", cells.analyse, body=schema.CellToAnalyse, response=schema.Analysis, action="read")}),
-    Route("complete", {"GET": OP("Words for a prefix", projects.complete, query=schema.CompletionQuery, response=schema.Completions)}),
+    Route("complete", {"GET": OP("Words for a prefix", completion.complete, query=schema.CompletionQuery, response=schema.Completions)}),
     Route("events", {"GET": OP("Server-Sent Events", query=schema.EventQuery, media="text/event-stream")}, Events),
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 /** One typed way to the server: requests, and the stream of events. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { parse, stringify } from './json';
 import type { Event } from './types';
 
 /** What the server said went wrong: the thing, the cause, the next step. */
@@ -23,6 +24,10 @@ export class ApiError extends Error {
 export interface IClient {
   get<T>(path: string, query?: Query): Promise<T>;
   send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T>;
+  /** The address of a route, for images, frames and downloads. */
+  url(path: string, query?: Query): string;
+  /** Content as text, of a long one the beginning. */
+  text(path: string, query: Query, bytes: number): Promise<string>;
   events(query: Query, lastId: string, seen: (event: Event) => void, stop: AbortSignal): Promise<void>;
 }
 
@@ -49,7 +54,24 @@ export class Client implements IClient {
   }
 
   send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
-    return this._request<T>(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+    return this._request<T>(path, { method, body: body === undefined ? undefined : stringify(body) });
+  }
+
+  url(path: string, query: Query = {}): string {
+    return URLExt.join(this._settings.baseUrl, 'mlrun/v1') + '/' + path + queryOf(query);
+  }
+
+  async text(path: string, query: Query, bytes: number): Promise<string> {
+    try {
+      const headers = { Range: `bytes=0-${bytes - 1}` };
+      return await (await this._fetch(path + queryOf(query), { method: 'GET', headers })).text();
+    } catch (error) {
+      // nothing is what an empty file has at its first byte
+      if (error instanceof ApiError && error.status === 416) {
+        return '';
+      }
+      throw error;
+    }
   }
 
   /** Reads events until the connection ends (then it returns), fails (then it throws) or `stop` says so. */
@@ -83,7 +105,7 @@ export class Client implements IClient {
       return undefined as T;
     }
     try {
-      return JSON.parse(text) as T;
+      return parse(text) as T;
     } catch {
       throw new ApiError(response.status, 'The answer cannot be read.', 'It is not JSON.', 'Look at the server log.');
     }
@@ -92,8 +114,7 @@ export class Client implements IClient {
   private async _fetch(path: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
-      const url = URLExt.join(this._settings.baseUrl, 'mlrun/v1') + '/' + path;
-      response = await ServerConnection.makeRequest(url, init, this._settings);
+      response = await ServerConnection.makeRequest(this.url(path), init, this._settings);
     } catch (error) {
       if (init.signal?.aborted) {
         throw error;

@@ -526,6 +526,7 @@ export interface components {
         /** Analysis */
         Analysis: {
             line: string;
+            name: string;
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             outputs: components["schemas"]["Output"][];
@@ -535,6 +536,10 @@ export interface components {
             hash: string;
             up_to_date: boolean | null;
             latest_hash: string;
+            /** @default  */
+            latest_notebook: string;
+            /** @default 0 */
+            latest_cell: number;
         };
         /** AnalysisProblem */
         AnalysisProblem: {
@@ -546,6 +551,8 @@ export interface components {
             cell: number;
             /** @default  */
             name: string;
+            /** @default  */
+            kind: string;
         };
         /** ArtifactDetail */
         ArtifactDetail: {
@@ -677,6 +684,8 @@ export interface components {
             source: string;
             /** @default null */
             execution_count: number | null;
+            /** @default true */
+            ok: boolean;
         };
         /** File */
         File: {
@@ -696,6 +705,9 @@ export interface components {
             notebook: string;
             code: components["schemas"]["Code"][];
             files: string[];
+            sources: {
+                [key: string]: string;
+            };
             parameters: components["schemas"]["Parameter"][];
             inputs: components["schemas"]["Input"][];
             returns: components["schemas"]["Output"][];
@@ -873,7 +885,10 @@ export interface components {
             };
             unseen: string[];
         };
-        /** Rerun */
+        /**
+         * Rerun
+         * @description What is to be other than it was; ``timeout``, ``retries`` and ``seed`` of null are the function's.
+         */
         Rerun: {
             /** @default {} */
             params: Record<string, unknown>;
@@ -883,6 +898,22 @@ export interface components {
             };
             /** @default  */
             executor: string;
+            /** @default  */
+            name: string;
+            /** @default null */
+            labels: {
+                [key: string]: string;
+            } | null;
+            timeout?: number | null;
+            retries?: number | null;
+            /** @default null */
+            seed: number | null;
+            /** @default null */
+            cache: boolean | null;
+            /** @default null */
+            hyperparams: Record<string, unknown> | null;
+            /** @default null */
+            hyper_param_options: Record<string, unknown> | null;
         };
         /** Row */
         Row: {
@@ -1002,6 +1033,10 @@ export interface components {
             run: string;
             name: string;
             direction: string;
+            /** @default  */
+            title: string;
+            /** @default  */
+            state: string;
         };
     };
     responses: never;
@@ -1354,6 +1389,8 @@ export interface operations {
                 tag?: string;
                 label?: string[];
                 tree?: string;
+                since?: string;
+                until?: string;
                 limit?: number;
                 page_token?: string;
             };
@@ -1780,6 +1817,7 @@ export interface operations {
         parameters: {
             query?: {
                 key?: string;
+                since?: string;
             };
             header?: never;
             path: {
@@ -2099,9 +2137,11 @@ export interface operations {
     getComplete: {
         parameters: {
             query: {
-                kind: "artifact" | "function" | "option" | "project" | "run";
+                kind: "artifact" | "command" | "function" | "option" | "parameter" | "path" | "project" | "run" | "run-option" | "value";
                 prefix?: string;
                 project?: string;
+                function?: string;
+                option?: string;
             };
             header?: never;
             path?: never;

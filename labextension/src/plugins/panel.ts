@@ -1,13 +1,19 @@
-/** The side panel and its sections. */
+/** The side panel, its sections, and what a right click on a run offers. */
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Clipboard, Notification } from '@jupyterlab/apputils';
-import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { IStateDB } from '@jupyterlab/statedb';
+import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 import { createElement } from 'react';
+import { RunSummary, TERMINAL } from '../api/types';
 import { Commands } from '../commands';
 import { mlrunIcon } from '../icon';
-import { ArtifactsSection, FunctionsSection, Panel, RunsSection } from '../panel/view';
+import { ArtifactsSection, FunctionsSection, RunsSection } from '../panel/lists';
+import { IPanelMemory, Panel } from '../panel/view';
 import { Sections } from '../sections';
 import { IModel, ISections } from '../tokens';
+import { attempt, copied } from '../views/pieces';
+
+const MEMORY = 'mlrun-jupyter:panel';
 
 export const sections: JupyterFrontEndPlugin<ISections> = {
   id: 'mlrun-jupyter:sections',
@@ -22,24 +28,26 @@ export const panel: JupyterFrontEndPlugin<void> = {
   description: 'Functions, runs, artifacts and models in a side panel.',
   autoStart: true,
   requires: [IModel, ISections],
-  optional: [ITranslator, ILayoutRestorer],
+  optional: [ITranslator, ILayoutRestorer, IStateDB],
   activate: (
     app: JupyterFrontEnd,
     model: IModel,
     registry: ISections,
     translator: ITranslator | null,
-    restorer: ILayoutRestorer | null
+    restorer: ILayoutRestorer | null,
+    state: IStateDB | null
   ) => {
     const trans = (translator ?? nullTranslator).load('mlrun_jupyter');
-    const copy = (text: string) => {
-      Clipboard.copyToSystem(text);
-      Notification.info(trans.__('Copied: %1', text), { autoClose: 3000 });
-    };
+    const openArtifact = (uri: string) => void app.commands.execute(Commands.openArtifact, { uri });
     registry.add({
       id: 'functions',
       title: trans.__('Functions'),
       rank: 10,
-      render: of => createElement(FunctionsSection, { model: of, copy })
+      render: of =>
+        createElement(FunctionsSection, {
+          model: of,
+          open: each => void app.commands.execute(Commands.openFunction, { project: each.project, name: each.name })
+        })
     });
     registry.add({
       id: 'runs',
@@ -48,7 +56,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
       render: of =>
         createElement(RunsSection, {
           model: of,
-          open: run => void app.commands.execute(Commands.openRun, { uid: run.uid })
+          open: run => void app.commands.execute(Commands.openRun, { uid: run.uid }),
+          compare: uids => void app.commands.execute(Commands.compare, { uids })
         })
     });
     registry.add({
@@ -61,7 +70,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
           listing: 'artifacts',
           label: trans.__('Artifacts'),
           empty: trans.__('No artifacts yet. What a run returns or logs is kept here.'),
-          copy
+          open: openArtifact
         })
     });
     registry.add({
@@ -74,10 +83,10 @@ export const panel: JupyterFrontEndPlugin<void> = {
           listing: 'models',
           label: trans.__('Models'),
           empty: trans.__('No models yet. A run stores one with --returns name:model.'),
-          copy
+          open: openArtifact
         })
     });
-    const side = new Panel(model, registry, trans);
+    const side = new Panel(model, registry, remembered(state), trans);
     app.shell.add(side, 'left', { rank: 550 });
     restorer?.add(side, side.id);
     app.commands.addCommand(Commands.showPanel, {
@@ -85,5 +94,79 @@ export const panel: JupyterFrontEndPlugin<void> = {
       icon: mlrunIcon,
       execute: () => app.shell.activateById(side.id)
     });
+    addMenu(app, model, trans);
   }
 };
+
+async function remembered(state: IStateDB | null): Promise<IPanelMemory> {
+  let open: Record<string, boolean> = { runs: true };
+  try {
+    open = { ...open, ...((await state?.fetch(MEMORY)) as Record<string, boolean> | undefined) };
+  } catch (error) {
+    console.warn('MLRun: which sections were open is not known.', error);
+  }
+  return { open, keep: next => void state?.save(MEMORY, next) };
+}
+
+/** The menu on a run of the list. */
+function addMenu(app: JupyterFrontEnd, model: IModel, trans: TranslationBundle): void {
+  const selector = '#mlrun-panel [data-section="runs"] .mlrun-Row';
+  const hit = (): RunSummary | undefined => {
+    const uid = app.contextMenuHitTest(node => !!node.dataset.key && node.matches(selector))?.dataset.key;
+    return model.runs.items.find(each => each.uid === uid);
+  };
+  const over = () => {
+    const run = hit();
+    return !!run && TERMINAL.has(run.state);
+  };
+  const sure = async (title: string, body: string, label: string) =>
+    (await showDialog({ title, body, buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })] })).button.accept;
+  const items: [string, string, (run: RunSummary) => unknown, (() => boolean)?][] = [
+    ['open', trans.__('Open'), run => app.commands.execute(Commands.openRun, { uid: run.uid })],
+    [
+      'again',
+      trans.__('Run Again'),
+      async run => {
+        const made = await model.client.send<{ uid: string }>('POST', `runs/${run.uid}/rerun`, {});
+        await app.commands.execute(Commands.openRun, { uid: made.uid });
+      },
+      over
+    ],
+    [
+      'abort',
+      trans.__('Abort'),
+      async run => {
+        if (
+          await sure(trans.__('Abort "%1"?', run.name), trans.__('What it has stored so far stays.'), trans.__('Abort'))
+        ) {
+          await model.client.send('POST', `runs/${run.uid}/abort`);
+        }
+      },
+      () => !over()
+    ],
+    ['copy', trans.__('Copy URI'), run => copied(trans, `${run.project}@${run.uid}#${run.iteration}`)],
+    [
+      'delete',
+      trans.__('Delete…'),
+      async run => {
+        const body = trans.__('Its record, log and notebook are deleted. Artifacts that it made stay.');
+        if (await sure(trans.__('Delete the run "%1"?', run.name), body, trans.__('Delete'))) {
+          await model.client.send('DELETE', `runs/${run.uid}`);
+        }
+      },
+      over
+    ]
+  ];
+  items.forEach(([name, label, call, enabled], rank) => {
+    const command = `mlrun:row-${name}`;
+    app.commands.addCommand(command, {
+      label,
+      isEnabled: enabled ?? (() => true),
+      execute: () => {
+        const run = hit();
+        return run && attempt(async () => call(run));
+      }
+    });
+    app.contextMenu.addItem({ command, selector, rank });
+  });
+}

@@ -93,14 +93,22 @@ def _conditions(query: ArtifactQuery, plain: Plain) -> list[Condition]:
     return found
 
 
-def page_of_functions(c: sa.Connection, project: str, name: str, *, limit: int, page_token: str = "") -> Page[Any]:
+def page_of_functions(c: sa.Connection, project: str, name: str, *, tag: str = "", limit: int, page_token: str = "") -> Page[Any]:
     """Rows ``project name hash created doc`` of a page, all for limit 0."""
     f = t.functions
     select = sa.select(f.c.project, f.c.name, f.c.hash, f.c.created, f.c.doc)
     if project:
         select = select.where(f.c.project == project)
-    if name:
-        select = select.where(f.c.name == name)
+    of = f
+    if tag:
+        # the tags are few against the versions: begin with them
+        of = t.function_tags
+        same = sa.and_(of.c.project == f.c.project, of.c.name == f.c.name, of.c.hash == f.c.hash)
+        select = select.join(of, same).where(of.c.tag == tag, *([of.c.project == project] if project else []))
+    if name.startswith("~"):
+        select = select.where(of.c.name.contains(name[1:], autoescape=True))
+    elif name:
+        select = select.where(of.c.name == name)
     # a version may be in several projects
     columns = [f.c.created, f.c.hash] if project else [f.c.created, f.c.hash, f.c.project]
     return _page(c, select, columns, "-created", limit, page_token)

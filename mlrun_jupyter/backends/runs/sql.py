@@ -164,15 +164,15 @@ class SqlRunStore(FeatureRows):
         raise _missing("function", ref.name, known, "define it with %%mlrun or project.set_function", f" in project {ref.project!r}")
 
     def list_functions(
-        self, project: str, name: str = "", *, limit: int = 0, page_token: str = ""
+        self, project: str, name: str = "", *, tag: str = "", limit: int = 0, page_token: str = ""
     ) -> Page[tuple[Function, tuple[str, ...]]]:  # fmt: skip
         tags = t.function_tags
         with self.db.read() as c:
-            versions = page_of_functions(c, project, name, limit=limit, page_token=page_token)
+            versions = page_of_functions(c, project, name, tag=tag, limit=limit, page_token=page_token)
             labels = sa.select(tags.c.project, tags.c.name, tags.c.hash, tags.c.tag)
             if project:
                 labels = labels.where(tags.c.project == project)
-            if name:
+            if name and not name.startswith("~"):
                 labels = labels.where(tags.c.name == name)
             elif limit:
                 labels = labels.where(tags.c.name.in_({row.name for row in versions}))

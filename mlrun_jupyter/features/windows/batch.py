@@ -252,7 +252,7 @@ def _dtype(lane: Lane, operation: str, columns: dict[str, Any]) -> Any:
 
 
 def _portions(starts: Any, height: int) -> Iterator[tuple[int, int]]:
-    ends = np.append(starts[1:], height)
+    ends: Any = np.append(starts[1:], height)
     low = 0
     while low < height:
         # the last entity that ends within the portion, or the first when it is larger alone
@@ -351,7 +351,7 @@ def _undisturbed(disordered: Any, bucket: Any, lows: list[Any], high: Any, lane:
         return number[own] - number[lows[-1]] == 0
     only = np.where(disordered, bucket.astype(np.float64), np.nan)
     oldest = extremes(np.fmin, only, [(low, high) for low in lows])
-    fine = np.ones(len(bucket), dtype=bool)
+    fine: Any = np.ones(len(bucket), dtype=bool)
     for least, window in zip(oldest, lane.windows, strict=True):
         fine &= ~(least < bucket - window.buckets + 1)
     return fine
@@ -365,14 +365,14 @@ def _simple(
     running = np.concatenate([[0], np.cumsum(valid)])
     counts = [running[high] - running[low] for low, high in slices]
     finite = valid if values is None or values.dtype.kind != "f" else valid & np.isfinite(values)
-    infinite = None
+    infinite: Any = None
     if values is not None and values.dtype.kind == "f" and (lane.sums or lane.squares) and not np.array_equal(finite, valid):
         infinite = tuple(np.concatenate([[0], np.cumsum(valid & (values == sign))]) for sign in (np.inf, -np.inf))
     spread = not {"stdvar", "stddev"}.isdisjoint(lane.operations)
     total = Totals(values, finite, narrow=spread) if lane.sums else None
     square = Totals(values, finite, square=True, narrow=spread) if lane.squares else None
     best: dict[str, list[Any]] = {}
-    floats = np.where(valid, values, 0).astype(np.float64) if values is not None else None
+    floats: Any = np.where(valid, values, 0).astype(np.float64) if values is not None else None
     for operation, of in (("max", np.fmax), ("min", np.fmin)):
         if operation in lane.operations:
             best[operation] = extremes(of, np.where(valid, floats, np.nan), slices)
@@ -387,6 +387,8 @@ def _simple(
                 best[operation] = [order[np.nan_to_num(each).astype(np.int64)] for each in extremes(of, rank, slices)]
     for index, (window, (low, high), count) in enumerate(zip(lane.windows, slices, counts, strict=True)):
         nothing = refused | (count == 0)
+        plus: Any
+        minus: Any
         plus, minus = (each[high] - each[low] for each in infinite) if infinite else (None, None)
         sums = _with_infinities(total.sums(low, high), plus, minus) if total and not {"sum", "avg"}.isdisjoint(lane.operations) else None
         spreads = None
@@ -432,12 +434,12 @@ def _replay(portion: _Portion, hard: list[tuple[Lane, Any]], aggregations: Seque
     """Rows whose windows are no slices, through the stream's state."""
     import polars as pl
 
-    rows = np.flatnonzero(np.logical_or.reduce([mask for _, mask in hard]))
+    rows: Any = np.flatnonzero(np.logical_or.reduce([mask for _, mask in hard]))
     # from the first row at which the newest was in, or beyond, the oldest bucket that can matter
-    oldest = np.minimum.reduce([(portion.time[rows] // lane.size - lane.reach - 1) * lane.size for lane, _ in hard])
-    ends = np.searchsorted(portion.group, portion.group[rows], side="left")
+    oldest: Any = np.minimum.reduce([(portion.time[rows] // lane.size - lane.reach - 1) * lane.size for lane, _ in hard])
+    firsts: Any = np.searchsorted(portion.group, portion.group[rows], side="left")
     begin = np.array([
-        start + int(np.searchsorted(portion.newest[start : row + 1], bound)) for start, row, bound in zip(ends, rows, oldest, strict=True)
+        start + int(np.searchsorted(portion.newest[start : row + 1], bound)) for start, row, bound in zip(firsts.tolist(), rows.tolist(), oldest.tolist(), strict=True)
     ])  # fmt: skip
     texts = list(portion.columns)
     answers: dict[str, list[Any]] = {name: [] for lane, _ in hard for window in lane.windows for name in window.names}

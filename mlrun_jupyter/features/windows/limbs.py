@@ -43,8 +43,8 @@ class Totals:
         number = max(1, -(-length // self.width))
         self.limbs = []
         for index in range(number):
-            limb = np.zeros(len(values) + 1, dtype=np.int64)
-            each = sum((_slice(piece, e - self.exponent, index * self.width, self.width) for piece, e in pieces), np.zeros(len(values), np.int64))
+            limb: Any = np.zeros(len(values) + 1, dtype=np.int64)
+            each: Any = sum((_slice(piece, e - self.exponent, index * self.width, self.width) for piece, e in pieces), np.zeros(len(values), np.int64))
             np.cumsum(each * sign, out=limb[1:])
             self.limbs.append(limb)
 
@@ -65,7 +65,7 @@ def variances(total: Totals, square: Totals, low: Any, high: Any, count: Any) ->
     # squares are in units of twice the exponent: theirs can be a finer one
     first = min(square.exponent, 2 * total.exponent)
     squared = _shifted(squared, square.exponent - first)
-    product = [np.zeros(len(count), dtype=np.int64) for _ in range(2 * len(digits))]
+    product: list[Any] = [np.zeros(len(count), dtype=np.int64) for _ in range(2 * len(digits))]
     for i, one in enumerate(digits):
         for j, other in enumerate(digits):
             product[i + j] += one * other
@@ -91,7 +91,7 @@ def rounded(limbs: list[Any], width: int, exponent: int) -> Any:
     floats.append(_scaled((carried[-1] & 0x7FFFFFFF).astype(np.float64), (len(limbs) - 1) * width))
     floats += [_scaled(limb.astype(np.float64), index * width) for index, limb in reversed(list(enumerate(carried[:-1])))]
     high, low = floats[0], np.zeros_like(floats[0])
-    beyond = np.zeros(len(high), dtype=bool)
+    beyond: Any = np.zeros(len(high), dtype=bool)
     for each in floats[1:]:
         open_ = low == 0
         total = high + each
@@ -113,7 +113,7 @@ def _scaled(values: Any, exponent: int) -> Any:
 def _carried(limbs: list[Any], width: int, spare: int = 0) -> tuple[Any, list[Any]]:
     """Sign and magnitude: all limbs in ``[0, 2**width)`` but the top one, which is not negative."""
     mask = np.int64((1 << width) - 1)
-    zeros = [np.zeros(len(limbs[0]), dtype=np.int64) for _ in range(spare)]
+    zeros: list[Any] = [np.zeros(len(limbs[0]), dtype=np.int64) for _ in range(spare)]
     found = _carry([*limbs, *zeros], width, mask)
     negative = found[-1] < 0
     if negative.any():
@@ -124,7 +124,8 @@ def _carried(limbs: list[Any], width: int, spare: int = 0) -> tuple[Any, list[An
 
 
 def _carry(limbs: list[Any], width: int, mask: Any) -> list[Any]:
-    found, carry = [], np.zeros(len(limbs[0]), dtype=np.int64)
+    found: list[Any] = []
+    carry: Any = np.zeros(len(limbs[0]), dtype=np.int64)
     for limb in limbs[:-1]:
         whole = limb + carry
         carry = whole >> width
@@ -138,7 +139,7 @@ def _shifted(limbs: list[Any], by: int) -> list[Any]:
     if not by:
         return limbs
     whole, part = divmod(by, DIGIT)
-    zero = np.zeros(len(limbs[0]), dtype=np.int64)
+    zero: Any = np.zeros(len(limbs[0]), dtype=np.int64)
     moved = [*([zero] * whole), *(limb << part for limb in limbs), zero]
     return _carry(moved, DIGIT, np.int64((1 << DIGIT) - 1))
 

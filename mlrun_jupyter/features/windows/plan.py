@@ -110,7 +110,8 @@ def plan(aggregations: Sequence[Aggregation], late: str = "") -> Plan:
     :param late: the bound of the set, for those that have none of their own.
     :raises FeatureError: when two make a feature of one name.
     """
-    lanes, features = [], []
+    lanes: list[Lane] = []
+    features: list[str] = []
     for one in aggregations:
         windows = sorted(one.windows, key=seconds)
         lengths = [_micro(window) for window in windows]

@@ -29,12 +29,13 @@ class Ring:
     """
 
     __slots__ = (
-        "bottom", "count", "counts", "firsts", "head", "infinite", "lane", "lasts", "low", "maxima", "minima", "one", "order", "scale", "shift", "square",
-        "squares", "sums", "top", "total",
+        "bottom", "count", "counts", "firsts", "head", "infinite", "lane", "lasts", "low", "maxima", "minima", "one", "order", "scale", "shift", "square", "squared",
+        "squares", "summed", "sums", "top", "total",
     )  # fmt: skip
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
+        self.summed, self.squared = lane.sums, lane.squares
         self.head = NEVER
         self.order: list[int] = []
         self.counts: list[int] = []
@@ -123,13 +124,13 @@ class Ring:
         inside = range(len(lane.windows)) if bucket == self.head else [i for i, each in enumerate(lane.windows) if bucket > self.head - each.buckets]
         for index in inside:
             self.count[index] += 1
-        if lane.sums or lane.squares:
+        if self.summed or self.squared:
             exact = self._exact(bucket, value)
-            if lane.sums:
+            if self.summed:
                 self.sums[place] += exact
                 for index in inside:
                     self.total[index] += exact
-            if lane.squares:
+            if self.squared:
                 exact *= exact
                 self.squares[place] += exact
                 for index in inside:
@@ -165,9 +166,9 @@ class Ring:
         lane, operations = self.lane, self.lane.operations
         order.insert(place, bucket)
         self.counts.insert(place, 0)
-        if lane.sums:
+        if self.summed:
             self.sums.insert(place, 0)
-        if lane.squares:
+        if self.squared:
             self.squares.insert(place, 0)
         if "max" in operations:
             self.maxima.insert(place, -_INFINITE)
@@ -305,9 +306,9 @@ class Ring:
             place = self._cell(bucket)
             fresh = not self.counts[place]
             self.counts[place] += other.counts[there]
-            if self.lane.sums:
+            if self.summed:
                 self.sums[place] += other.sums[there]
-            if self.lane.squares:
+            if self.squared:
                 self.squares[place] += other.squares[there]
             if self.maxima:
                 self.maxima[place] = max(self.maxima[place], other.maxima[there])

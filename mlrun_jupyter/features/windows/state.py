@@ -1,7 +1,6 @@
 """Aggregations as a stream: rows are pushed one by one, each answered with its features.
 
-Memory is bounded by the windows, not by the rows: an entity with values in *n* buckets keeps *n* numbers for each of its operations, which is
-about 190 bytes a bucket for sum, avg, max and count of a column, and one kilobyte besides.
+Memory is bounded by the windows, not by the rows: an entity with values in *n* buckets keeps *n* numbers for each of its operations.
 """
 
 from __future__ import annotations

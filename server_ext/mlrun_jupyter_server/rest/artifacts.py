@@ -18,14 +18,17 @@ from mlrun_jupyter_server.schema import (
 from mlrun_jupyter_server.schema.artifacts import File, Use
 
 FILES = 1000
+USES = 100
 
 
 def artifacts(core: Core, asked: ArtifactQuery, project: str) -> ArtifactPage:
+    from mlrun_jupyter.project import moment
+
     store = core.session.store
     store.get_project(project)
     rows = store.list_artifacts(
-        project, name=asked.name, kind=asked.kind, tag=asked.tag, labels=asked.label, tree=asked.tree, limit=asked.limit,
-        page_token=asked.page_token,
+        project, name=asked.name, kind=asked.kind, tag=asked.tag, labels=asked.label, tree=asked.tree,
+        since=moment(asked.since), until=moment(asked.until), limit=asked.limit, page_token=asked.page_token,
     )  # fmt: skip
     return ArtifactPage(tuple(artifact_summary(*row) for row in rows), rows.next_page_token)
 
@@ -45,8 +48,19 @@ def artifact(core: Core, asked: UriQuery) -> ArtifactDetail:
     uses = session.store.list_uses(uri=found.uri())
     return ArtifactDetail(
         **artifact_fields(found, tags), spec=found.spec, status=found.status, location=place, digest=found.digest,
-        uses=tuple(Use(row["run"], row["name"], row["direction"]) for row in uses), files=_files(Path(place)) if "://" not in place else (),
+        uses=tuple(_use(core, row) for row in uses[:USES]), files=_files(Path(place)) if "://" not in place else (),
     )  # fmt: skip
+
+
+def _use(core: Core, row: dict[str, str]) -> Use:
+    from mlrun_jupyter.errors import MLRunNotFoundError
+
+    try:
+        run = core.session.store.get_run(row["run"])
+    except MLRunNotFoundError:
+        # the run was deleted; that it read this is kept
+        return Use(row["run"], row["name"], row["direction"])
+    return Use(row["run"], row["name"], row["direction"], run.name, run.state)
 
 
 def _files(folder: Path) -> tuple[File, ...]:

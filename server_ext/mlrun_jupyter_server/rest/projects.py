@@ -1,4 +1,4 @@
-"""The server itself, projects, completion."""
+"""The server itself, and projects."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ import re
 from typing import Any
 
 from mlrun_jupyter_server.core import Core
-from mlrun_jupyter_server.schema import (
-    Completion,
-    CompletionQuery,
-    Completions,
-    NewProject,
-    Project,
-    Projects,
-    Status,
-)
-
-COMPLETIONS = 50
+from mlrun_jupyter_server.schema import NewProject, Project, Projects, Status
 
 
 def status(core: Core) -> Status:
@@ -64,37 +54,3 @@ def new_project(core: Core, asked: NewProject) -> Project:
     )
     store.put_project(document)
     return _project(document)
-
-
-def complete(core: Core, asked: CompletionQuery) -> Completions:
-    """Words that begin with the prefix."""
-    store, project = core.session.store, asked.project or core.session.settings.project
-    found: list[Completion] = []
-    if asked.kind == "option":
-        found = _options()
-    elif asked.kind == "project":
-        found = [Completion(one.name, one.spec.description) for one in store.list_projects()]
-    elif asked.kind == "function":
-        names: dict[str, str] = {}
-        for function, _ in store.list_functions(project):
-            names.setdefault(function.name, function.description)
-        found = [Completion(name, doc) for name, doc in sorted(names.items())]
-    elif asked.kind == "run":
-        found = [Completion(run.uid[:12], f"{run.name}, {run.state}") for run in store.list_runs(project, limit=COMPLETIONS)]
-    else:
-        rows = store.list_artifacts(project, limit=1000)
-        uris = {artifact.uri().partition("@")[0].partition("#")[0]: artifact for artifact, _ in rows}
-        found = [Completion(uri, artifact.description or artifact.kind) for uri, artifact in uris.items()]
-    return Completions(tuple(one for one in found if one.text.startswith(asked.prefix))[:COMPLETIONS])
-
-
-def _options() -> list[Completion]:
-    from mlrun_jupyter.notebooks.lines import cell_parser
-
-    found = []
-    for action in cell_parser()._actions:
-        for option in action.option_strings:
-            if option.startswith("--"):
-                shape = f"{option} {action.metavar}" if action.metavar else option
-                found.append(Completion(option, f"{shape}: {action.help}" if action.help else shape))
-    return found

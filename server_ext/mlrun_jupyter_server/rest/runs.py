@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
 from mlrun_jupyter_server.core import Core
 from mlrun_jupyter_server.rest.functions import find
 from mlrun_jupyter_server.rest.shapes import artifact_summary, run_fields, run_summary
@@ -91,7 +93,8 @@ def _workdir(core: Core, function: Any, asked: str) -> Path:
 def rerun(core: Core, asked: Rerun, uid: str) -> RunDetail:
     from mlrun_jupyter.reruns import rerun as again
 
-    made = again(core.session, core.session.store.get_run(uid), params=asked.params, inputs=asked.inputs, executor=asked.executor)
+    given = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not msgspec.UNSET}
+    made = again(core.session, core.session.store.get_run(uid), **given)
     return detail(core, made.refresh())
 
 
@@ -145,7 +148,8 @@ def journal(core: Core, asked: JournalQuery, uid: str) -> Journal:
 
 
 def metrics(core: Core, asked: MetricsQuery, uid: str) -> Metrics:
-    return Metrics(tuple(Point(p.key, p.step, _number(p.value), p.time) for p in _handle(core, uid).metrics(asked.key)))
+    found = _handle(core, uid).metrics(asked.key)
+    return Metrics(tuple(Point(p.key, p.step, _number(p.value), p.time) for p in found if p.time >= asked.since))
 
 
 def _number(value: float) -> float | None:

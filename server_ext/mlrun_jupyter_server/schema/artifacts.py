@@ -15,6 +15,8 @@ class ArtifactQuery(msgspec.Struct, frozen=True):
     tag: str = ""
     label: tuple[str, ...] = ()
     tree: str = ""
+    since: str = ""
+    until: str = ""
     limit: Limit = 50
     page_token: str = ""
 
@@ -50,6 +52,9 @@ class Use(msgspec.Struct, frozen=True):
     run: str
     name: str
     direction: str
+    title: str = ""
+    """The name of the run; nothing when it is no longer there."""
+    state: str = ""
 
 
 class File(msgspec.Struct, frozen=True):

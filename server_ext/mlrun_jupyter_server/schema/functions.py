@@ -70,6 +70,8 @@ class Output(msgspec.Struct, frozen=True):
 class FunctionDetail(FunctionSummary, frozen=True, kw_only=True):
     code: tuple[Code, ...]
     files: tuple[str, ...]
+    sources: dict[str, str]
+    """Texts of the files."""
     parameters: tuple[Parameter, ...]
     inputs: tuple[Input, ...]
     returns: tuple[Output, ...]

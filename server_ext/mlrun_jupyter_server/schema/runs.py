@@ -113,9 +113,20 @@ class NewRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rerun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be other than it was; ``timeout``, ``retries`` and ``seed`` of null are the function's."""
+
     params: dict[str, Any] = {}
     inputs: dict[str, str] = {}
     executor: str = ""
+    name: str = ""
+    labels: dict[str, str] | None = None
+    timeout: float | msgspec.UnsetType | None = msgspec.UNSET
+    retries: int | msgspec.UnsetType | None = msgspec.UNSET
+    seed: int | None = None
+    cache: bool | None = None
+    hyperparams: dict[str, Any] | None = None
+    """A sweep over these; ``{}``: none."""
+    hyper_param_options: dict[str, Any] | None = None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -137,6 +148,8 @@ class Journal(msgspec.Struct, frozen=True):
 
 class MetricsQuery(msgspec.Struct, frozen=True):
     key: str = ""
+    since: str = ""
+    """Only points of this time (ISO 8601, as points have it) and later."""
 
 
 class Point(msgspec.Struct, frozen=True):

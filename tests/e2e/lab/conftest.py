@@ -19,18 +19,24 @@ def home() -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def built() -> None:
+    """All that these tests need is here."""
     lacks = parts.missing()
     if lacks and os.environ.get("MLRUN_JUPYTER_REQUIRE_LAB") == "1":
         pytest.fail(lacks)
     if lacks:
         pytest.skip(lacks)
+
+
+# for one file: while it is there, its event loop runs, and tests with loops of their own cannot
+@pytest.fixture(scope="module")
+def chromium(built: None) -> Iterator[Any]:
     with parts.browser() as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def lab(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Lab]:
+def lab(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Lab]:
     """JupyterLab on a base URL, as behind a hub's proxy."""
     found = parts.Lab(tmp_path_factory.mktemp("lab"), base_url="/user/ada/").start()
     yield found

@@ -48,7 +48,7 @@ def test_ten_thousand_events_leave_the_pages_memory_as_it_was(page: Any, lab: La
     execute(page, "mlrun:show-panel")
     panel = page.locator("#mlrun-panel")
     panel.get_by_role("button", name="Read the lists again").click()
-    panel.get_by_label("Project").select_option("long")
+    panel.get_by_label("Project", exact=True).select_option("long")
     panel.get_by_text("train-1").first.wait_for()
     uid = lab.ask("projects/long/runs?limit=1")["items"][0]["uid"]
     execute(page, "mlrun:open-run", uid=uid)

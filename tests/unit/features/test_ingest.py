@@ -13,13 +13,19 @@ import sqlalchemy as sa
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
-from mlrun_jupyter.errors import FeatureDataError, FeatureError, InputNotFoundError, MLRunInvalidArgumentError, SchemaDriftError
+from mlrun_jupyter.errors import (
+    FeatureDataError,
+    FeatureError,
+    InputNotFoundError,
+    MLRunInvalidArgumentError,
+    SchemaDriftError,
+)
 from mlrun_jupyter.features import sources
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
-from mlrun_jupyter.model.features import Target
 from mlrun_jupyter.model.features import FeatureSet as Document
+from mlrun_jupyter.model.features import Target
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -47,7 +47,7 @@ def test_a_stream_goes_on_from_its_dump(given: Any, stream: Any, cut: int) -> No
         whole.push(key, time, row)
         first.push(key, time, row)
     second = windows.State(given)
-    for key in first.keys():
+    for key in list(first.keys()):
         second.load(key, first.dump(key))
     for key, time, row in stream[cut:]:
         assert not differences(second.push(key, time, row), whole.push(key, time, row))

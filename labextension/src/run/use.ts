@@ -1,0 +1,89 @@
+/** Hooks around one run: its record, kept up to date by the stream. */
+import { useEffect, useRef, useState } from 'react';
+import { ApiError } from '../api/client';
+import { RunDetail, RunSummary, TERMINAL } from '../api/types';
+import { Model, asApiError } from '../model';
+
+export interface IUsedRun {
+  run: RunDetail | null;
+  error: ApiError | null;
+  again(): void;
+}
+
+/** The run, read once, changed by what the stream tells of it, and read again when it has ended. */
+export function useRun(model: Model, uid: string): IUsedRun {
+  const [run, setRun] = useState<RunDetail | null>(null);
+  const [error, setError] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    let gone = false;
+    model.client.get<RunDetail>(`runs/${uid}`).then(
+      found => {
+        if (!gone) {
+          setRun(found);
+          setError(null);
+        }
+      },
+      failure => !gone && setError(asApiError(failure))
+    );
+    return () => {
+      gone = true;
+    };
+  }, [model, uid, turn]);
+  useEffect(() => {
+    const changed = (_: Model, next: RunSummary) => {
+      if (next.uid === uid) {
+        setRun(before => before && { ...before, ...next });
+        if (TERMINAL.has(next.state)) {
+          setTurn(before => before + 1);
+        }
+      }
+    };
+    model.runChanged.connect(changed);
+    return () => void model.runChanged.disconnect(changed);
+  }, [model, uid]);
+  // after a break in the connection something may have been missed
+  const online = useRef(model.online);
+  useEffect(() => {
+    const changed = () => {
+      if (model.online && online.current === false) {
+        setTurn(before => before + 1);
+      }
+      online.current = model.online;
+    };
+    model.changed.connect(changed);
+    return () => void model.changed.disconnect(changed);
+  }, [model]);
+  return { run, error, again: () => setTurn(before => before + 1) };
+}
+
+/**
+ * A number that grows when the run has told something new, at most once in `gap` milliseconds: what is read anew with it is told by
+ * the stream, and never asked for in vain.
+ */
+export function useTold(model: Model, uid: string, going: boolean, gap = 1000): number {
+  const [told, setTold] = useState(0);
+  useEffect(() => {
+    if (!going) {
+      setTold(before => before + 1);
+      return;
+    }
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const hear = (_: Model, next: { uid: string }) => {
+      if (next.uid === uid && timer === undefined) {
+        timer = setTimeout(() => {
+          timer = undefined;
+          setTold(before => before + 1);
+        }, gap);
+      }
+    };
+    model.runChanged.connect(hear);
+    model.journal.connect(hear);
+    return () => {
+      clearTimeout(timer);
+      model.runChanged.disconnect(hear);
+      model.journal.disconnect(hear);
+    };
+  }, [model, uid, going, gap]);
+  return told;
+}
