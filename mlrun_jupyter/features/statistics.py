@@ -35,20 +35,20 @@ def collect(frame: pl.DataFrame, schema: Mapping[str, str] | None = None) -> dic
     :param schema: the columns that are wanted, with their types; ``None``: all.
     """
     import polars as pl
-    import polars.selectors as cs
 
     names = [name for name in frame.columns if schema is None or name in schema]
     frame = frame.select(names)
     wide = len(names) > WIDE
     stats: dict[str, dict[str, Any]] = {name: {"count": frame.height - nulls, "nulls": nulls} for name, nulls in zip(names, frame.null_count().row(0) if names else (), strict=True)}
-    numeric = cs.expand_selector(frame, cs.numeric())
-    temporal = cs.expand_selector(frame, cs.datetime() | cs.date() | cs.duration())
+    types = dict(frame.schema)
+    numeric = {name for name, kind in types.items() if kind.is_numeric()}
+    temporal = {name for name, kind in types.items() if isinstance(kind, pl.Datetime | pl.Date | pl.Duration)}
     if numeric:
-        _numbers(frame.select(pl.col(numeric).cast(pl.Float64)), stats, sketch=not wide)
+        _numbers(frame.select(pl.col([one for one in names if one in numeric]).cast(pl.Float64)), stats, sketch=not wide)
     if temporal:
         _times(frame, temporal, stats, sketch=not wide)
     for name in names:
-        kind, entry = frame.schema[name], stats[name]
+        kind, entry = types[name], stats[name]
         if name in numeric or name in temporal or not entry["count"]:
             continue
         column = frame[name]
@@ -62,31 +62,32 @@ def collect(frame: pl.DataFrame, schema: Mapping[str, str] | None = None) -> dic
 
 def _numbers(frame: pl.DataFrame, stats: dict[str, dict[str, Any]], *, sketch: bool) -> None:
     """:param frame: of floats only."""
-    import polars as pl
+    import numpy as np
 
-    names = frame.columns
-    c = pl.all()
-    odd = frame.select(c.is_nan().sum().name.prefix("n"), c.is_infinite().sum().name.prefix("i")).row(0)
-    for position, name in enumerate(names):
-        for key, number in (("nans", odd[position]), ("infs", odd[position + len(names)])):
-            if number:
-                stats[name][key] = number
-    if any(odd):
-        frame = frame.with_columns(pl.when(c.is_finite()).then(c))
-    for name in names:
-        # sorted once: all quantiles, the bins and the extremes are then looked up
-        column = frame[name].drop_nulls().sort()
-        if not column.len():
+    points = POINTS if sketch else 5
+    step = (points - 1) // 4
+    for column in frame.get_columns():
+        entry = stats[column.name]
+        values = column.drop_nulls().to_numpy()
+        finite = np.isfinite(values)
+        if not finite.all():
+            for key, number in (("nans", np.isnan(values).sum()), ("infs", np.isinf(values).sum())):
+                if number:
+                    entry[key] = int(number)
+            values = values[finite]
+        if not len(values):
             continue
-        mean = column.mean()
-        assert isinstance(mean, float)
-        entry = stats[name]
-        entry.update(mean=mean, std=_finite(column.std()) if column.len() > 1 else 0.0, min=column[0])
-        points = _quantiles(column, POINTS) if sketch else _quantiles(column, 5)
-        step = (len(points) - 1) // 4
-        entry.update({"25%": points[step], "50%": points[2 * step], "75%": points[3 * step]}, max=column[-1], hist=_histogram(column))
+        # sorted once: quantiles, bins and extremes are then looked up
+        values = np.sort(values)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        found = _quantiles(values, points)
+        entry.update(
+            {"mean": _finite(mean), "std": _finite(std), "min": found[0], "25%": found[step], "50%": found[2 * step], "75%": found[3 * step], "max": found[-1]},
+            hist=_histogram(values),
+        )  # fmt: skip
         if sketch:
-            entry["sketch"] = points
+            entry["sketch"] = found
 
 
 def _times(frame: pl.DataFrame, names: Iterable[str], stats: dict[str, dict[str, Any]], *, sketch: bool) -> None:
@@ -103,7 +104,7 @@ def _times(frame: pl.DataFrame, names: Iterable[str], stats: dict[str, dict[str,
         else:
             micro = column.cast(pl.Datetime("us")) if isinstance(kind, pl.Date) else column.dt.cast_time_unit("us")
             micro = micro.cast(pl.Int64)
-        stats[name].update(min=_text(least), max=_text(largest), unique=column.n_unique(), hist=_histogram((micro / 1_000_000).sort()))
+        stats[name].update(min=_text(least), max=_text(largest), unique=column.n_unique(), hist=_histogram((micro / 1_000_000).sort().to_numpy()))
         if sketch:
             stats[name]["least"] = _least(column)
 
@@ -125,27 +126,25 @@ def _texts(column: pl.Series, entry: dict[str, Any], *, sketch: bool) -> None:
         entry.update(shortest=lengths.min(), longest=lengths.max())
 
 
-def _quantiles(column: pl.Series, points: int) -> list[float]:
-    """Between the two nearest of a sorted column, as numpy's ``linear``."""
-    last = column.len() - 1
-    found = []
-    for number in range(points):
-        place = last * number / (points - 1)
-        low = math.floor(place)
-        one, other = column[low], column[min(low + 1, last)]
-        found.append(one if one == other else one + (other - one) * (place - low))
-    return [one if math.isfinite(one) else column[0] for one in found]
-
-
-def _histogram(column: pl.Series, edges: list[float] | None = None) -> list[list[Any]]:
-    """Counts and edges over a sorted column, as numpy counts them: the last bin holds its upper edge."""
+def _quantiles(values: Any, points: int) -> list[float]:
+    """Between the two nearest of a sorted array, as numpy's ``linear``."""
     import numpy as np
 
-    values = column.to_numpy()
+    places = np.linspace(0, len(values) - 1, points)
+    low = places.astype(np.int64)
+    one, other, part = values[low], values[np.minimum(low + 1, len(values) - 1)], places - low
+    # weighed, not by their difference: that of two large numbers can be infinite
+    return [float(number) for number in np.where(one == other, one, one * (1 - part) + other * part)]
+
+
+def _histogram(values: Any, edges: list[float] | None = None) -> list[list[Any]]:
+    """Counts and edges over a sorted array, as numpy counts them: the last bin holds its upper edge."""
+    import numpy as np
+
     if edges is None:
         edges = _edges(float(values[0]), float(values[-1]))
     inner = np.searchsorted(values, np.asarray(edges[1:-1]), side="left")
-    return [[int(one) for one in np.diff([0, *inner, len(values)])], edges]
+    return [np.diff(np.concatenate([[0], inner, [len(values)]])).astype(int).tolist(), edges]
 
 
 def _edges(least: float, largest: float) -> list[float]:
@@ -229,11 +228,12 @@ def _numbers_in(entry: Mapping[str, Any]) -> int:
 def _moments(a: Mapping[str, Any], b: Mapping[str, Any], made: dict[str, Any]) -> None:
     """Mean and deviation of both, by the formula of Chan, Golub and LeVeque (1979)."""
     n, m = _numbers_in(a), _numbers_in(b)
+    if None in (a["mean"], b["mean"], a["std"], b["std"]):
+        # too large for floats
+        made.update(mean=None, std=None)
+        return
     apart = b["mean"] - a["mean"]
     made["mean"] = a["mean"] + apart * m / (n + m)
-    if a["std"] is None or b["std"] is None:
-        made["std"] = None
-        return
     squares = a["std"] ** 2 * (n - 1) + b["std"] ** 2 * (m - 1) + apart**2 * n * m / (n + m)
     made["std"] = _finite(math.sqrt(squares / (n + m - 1)))
 
@@ -265,7 +265,7 @@ def histogram(values: pl.Series, edges: list[float]) -> list[list[Any]]:
     import polars as pl
 
     numbers = values.cast(pl.Float64).drop_nulls()
-    return _histogram(numbers.filter(numbers.is_finite()).sort(), list(edges))
+    return _histogram(numbers.filter(numbers.is_finite()).sort().to_numpy(), list(edges))
 
 
 def merge_histograms(a: list[list[Any]], b: list[list[Any]]) -> list[list[Any]]:
