@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError, MLRunNotFoundError, MLRunPreconditionFailedError
+from mlrun_jupyter.errors import (
+    FeatureError,
+    MLRunInvalidArgumentError,
+    MLRunNotFoundError,
+    MLRunPreconditionFailedError,
+)
 from mlrun_jupyter.features import frames, retrieve
 from mlrun_jupyter.features.places import Place, needed, online_table
 from mlrun_jupyter.model.features import FeatureSet, FeatureVector, seconds
@@ -63,9 +68,9 @@ class OnlineVectorService:
             raise MLRunInvalidArgumentError(f"{name!r} is no type of window", why="types are LastClosedWindow and CurrentOpenWindow", next_step="use one of these")
         self._closed = CLOSED[name]
         parts = retrieve.resolve(place, vector)
-        hidden = retrieve._hidden(parts, vector)
-        retrieve._no_clashes(parts, [])
-        label = retrieve._label(vector, parts) if vector.label_feature else ""
+        hidden = retrieve.hidden_keys(parts, vector)
+        retrieve.no_clashes(parts, [])
+        label = retrieve.label_of(vector, parts) if vector.label_feature else ""
         self._sets = [self._ready(part, label, hidden[part.label]) for part in parts]
         self._parts = parts
         self.features = tuple(alias for one in parts for alias in one.wanted.values() if alias != label)
@@ -284,7 +289,8 @@ def fresh(time: int, now: int, ttl: int) -> bool:
 
 def _key(row: Mapping[str, Any], pairs: Sequence[tuple[str, Callable[[Any], Any]]]) -> str | None:
     """The key's text; nothing for a key that is missing."""
-    values = [convert(row[column]) for column, convert in pairs]
+    # a set before that has no row gives no key either
+    values = [convert(row.get(column)) for column, convert in pairs]
     return None if None in values else _encode(values)
 
 
@@ -337,6 +343,11 @@ def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
             raise wrong(value)
         return frames._plain(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
 
+    def day(value: Any) -> Any:
+        if value is not None and not isinstance(value, date):
+            raise wrong(value)
+        return frames._plain(value.date() if isinstance(value, datetime) else value)
+
     def other(value: Any) -> Any:
         return frames._plain(value)
 
@@ -349,5 +360,5 @@ def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
     if isinstance(kind, pl.Datetime):
         return moment
     if kind == pl.Date:
-        return lambda value: frames._plain(value.date() if isinstance(value, datetime) else value) if value is None or isinstance(value, date) else (_ for _ in ()).throw(wrong(value))
+        return day
     return other

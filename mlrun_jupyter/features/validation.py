@@ -148,7 +148,7 @@ def predicate(feature: Feature) -> Callable[[Any], bool]:
     if rule.kind == "set":
         if not rule.values:
             raise FeatureError(f"the validator of {feature.name!r} has no values", next_step="give values=(…)")
-        return lambda value: any(type(value) is not bool and type(one) is not bool and value == one or value is one for one in rule.values) or (
+        return lambda value: any((type(value) is not bool and type(one) is not bool and value == one) or value is one for one in rule.values) or (
             isinstance(value, bool) and any(value is one for one in rule.values)
         )
     if rule.kind == "regex":

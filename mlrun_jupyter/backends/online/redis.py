@@ -13,7 +13,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlrun_jupyter.backends.online.rows import pack, unpack
-from mlrun_jupyter.errors import MLRunInvalidArgumentError, SecretNotFoundError, StoreError, StoreFullError, StoreReadOnlyError
+from mlrun_jupyter.errors import (
+    MLRunInvalidArgumentError,
+    SecretNotFoundError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
 
 PAGE, LARGEST, TIMEOUT = 1000, 100_000, 10.0
 """Keys in a page of a scan; rows in a script (a larger batch takes several); seconds that an answer may take."""

@@ -44,8 +44,10 @@ def test_merged_parts_are_the_whole(one: list[Any], other: list[Any]) -> None:
     parts = [collect(pl.DataFrame({"x": pl.Series(part, dtype=pl.Float64)})) for part in (one, other)]
     whole = collect(pl.DataFrame({"x": pl.Series(one + other, dtype=pl.Float64)}))["x"]
     merged = merge(*parts)["x"]
-    for name in ("count", "nulls", "nans", "infs", "min", "max", "mean", "std"):
-        assert merged.get(name) == pytest.approx(whole.get(name), abs=1e-6, rel=1e-9), name
+    for name in ("count", "nulls", "nans", "infs", "min", "max"):
+        assert merged.get(name) == whole.get(name), name
+    if "mean" in whole:
+        assert merged["mean"] == pytest.approx(whole["mean"], abs=1e-6) and merged["std"] == pytest.approx(whole["std"], abs=1e-3)
     if "hist" in whole:
         assert sum(merged["hist"][0]) == sum(whole["hist"][0])
 

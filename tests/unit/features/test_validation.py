@@ -53,7 +53,7 @@ RULES = {
     "f": [Validator(kind="range", min=-1.5), Validator(kind="range", max=0.1), Validator(kind="set", values=(0, 1.0)), Validator(kind="type")],
     "t": [
         Validator(kind="length", min=1, max=3), Validator(kind="length", max=0), Validator(kind="set", values=("a", "é")),
-        Validator(kind="regex", regex=r"\w+"), Validator(kind="type"), Validator(kind="custom", function="str.isalpha") if False else Validator(kind="custom", function="builtins.bool"),
+        Validator(kind="regex", regex=r"\w+"), Validator(kind="type"), Validator(kind="custom", function="builtins.bool"),
     ],
     "b": [Validator(kind="set", values=(True,)), Validator(kind="set", values=(1,)), Validator(kind="type")],
 }  # fmt: skip
