@@ -13,7 +13,8 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from json.encoder import encode_basestring
+from typing import Any, cast
 
 from mlrun_jupyter.errors import (
     FeatureError,
@@ -29,6 +30,8 @@ STATISTICS = {"$mean": "mean", "$min": "min", "$max": "max", "$std": "std", "$co
 CLOSED = {"LastClosedWindow": True, "CurrentOpenWindow": False, "": False}
 REFRESH, AGAIN = 5.0, 0.05
 """Seconds after which it is looked up which table of a set is served; and after which a key that is not found is reason enough to."""
+NO_KEY = ""
+"""No key has this text: they are lists in JSON."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -41,6 +44,7 @@ class _Set:
     store: Any
     table: str
     plain: list[tuple[str, str]]
+    own: list[tuple[str, str]]
     windows: list[tuple[str, str]]
     ttl: int
     hidden: list[str] = field(default_factory=list)
@@ -78,7 +82,7 @@ class OnlineVectorService:
         self._keys = tuple(entity_keys) or tuple(dict.fromkeys(key for one in parts for key in one.document.keys))
         self._empty: dict[str, Any] = dict.fromkeys(self.features)
         self._imputed = self._policy(dict(impute_policy or {}))
-        self._plans: dict[tuple[str, ...], list[tuple[_Set, list[tuple[str, Callable[[Any], Any]]]]]] = {}
+        self._plans: dict[tuple[str, ...], list[tuple[_Set, list[tuple[str, Callable[[Any], str | None]]]]]] = {}
         self._answer = needed("windows", "aggregations").answer if any(one.windows for one in self._sets) else None
         self._checked = clock.monotonic()
         self.status = "ready"
@@ -153,38 +157,43 @@ class OnlineVectorService:
         made = [self._empty.copy() for _ in asked]
         missed = False
         # most requests have rows of one form
-        forms: dict[tuple[str, ...], list[int]] = {}
-        for index, row in enumerate(asked):
-            forms.setdefault(tuple(row), []).append(index)
+        form = tuple(asked[0]) if asked else ()
+        forms: dict[tuple[str, ...], Sequence[int]] = {form: range(len(asked))}
+        if any(tuple(row) != form for row in asked):
+            forms = {}
+            for index, row in enumerate(asked):
+                cast(list[int], forms.setdefault(tuple(row), [])).append(index)
         for form, indexes in forms.items():
             plan = self._plans.get(form) or self._plan(form)
             chained = len(plan) > 1
             known = [dict(asked[index]) if chained else asked[index] for index in indexes]
             for one, pairs in plan:
-                keys: list[str | None] = [_key(row, pairs) for row in known]
-                found = iter(one.store.get(one.table, [key for key in keys if key is not None]))
-                for index, row, key in zip(indexes, known, keys, strict=True):
-                    there = next(found) if key is not None else None
+                keys = [_key(row, pairs) for row in known]
+                found = one.store.get(one.table, keys)
+                for index, row, key, there in zip(indexes, known, keys, found, strict=True):
                     if there is None:
-                        missed = missed or key is not None
+                        missed = missed or key != NO_KEY
                         continue
-                    values = self._values(one, there, now, made[index], row)
-                    if chained:
+                    self._fill(one, there, now, made[index], row)
+                    if chained and not (one.ttl and not fresh(there[0], now, one.ttl)):
                         for name in one.hidden:
-                            row.setdefault(name, values.get(name))
+                            row.setdefault(name, there[1].get(name))
         return made, missed
 
-    def _values(self, one: _Set, there: tuple[int, dict[str, Any]], now: int, into: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    def _fill(self, one: _Set, there: tuple[int, dict[str, Any]], now: int, into: dict[str, Any], given: Mapping[str, Any]) -> None:
         time, values = there
         if one.windows and self._answer is not None:
             answered = self._answer(one.document.aggregations, values["__windows"], now, closed=self._closed)
             for name, alias in one.windows:
                 into[alias] = answered[name]
         if one.ttl and not fresh(time, now, one.ttl):
-            return {}
+            return
+        get = values.get
         for name, alias in one.plain:
-            into[alias] = values.get(name) if name in values else given.get(name)
-        return values
+            into[alias] = get(name)
+        for name, alias in one.own:
+            # a key is not stored with the row: it is what was asked for
+            into[alias] = given.get(name)
 
     def _named(self, row: Any) -> dict[str, Any]:
         if isinstance(row, Mapping):
@@ -195,7 +204,7 @@ class OnlineVectorService:
             raise FeatureError(f"a row asked about has {len(row)} values", why=f"the keys are {', '.join(self._keys)}", next_step="give one value for each, or a dictionary")
         return dict(zip(self._keys, row, strict=True))
 
-    def _plan(self, form: tuple[str, ...]) -> list[tuple[_Set, list[tuple[str, Callable[[Any], Any]]]]]:
+    def _plan(self, form: tuple[str, ...]) -> list[tuple[_Set, list[tuple[str, Callable[[Any], str | None]]]]]:
         columns = list(form)
         made = []
         for one in self._sets:
@@ -220,7 +229,8 @@ class OnlineVectorService:
                 next_step="give it entities, and ingest again" if store else "pip install 'mlrun-jupyter[features]'",
             )  # fmt: skip
         return _Set(
-            part, document, store, table, [one for one in wanted if one[0] not in aggregated], [one for one in wanted if one[0] in aggregated],
+            part, document, store, table, [one for one in wanted if one[0] not in aggregated and one[0] not in document.keys],
+            [one for one in wanted if one[0] in document.keys], [one for one in wanted if one[0] in aggregated],
             int(seconds(document.ttl) * 1_000_000) if document.ttl else 0,
             # a feature that later sets are joined by is known to them under its own name, too
             [*dict.fromkeys([*hidden, *part.wanted])],
@@ -287,11 +297,11 @@ def fresh(time: int, now: int, ttl: int) -> bool:
     return now - time <= ttl
 
 
-def _key(row: Mapping[str, Any], pairs: Sequence[tuple[str, Callable[[Any], Any]]]) -> str | None:
-    """The key's text; nothing for a key that is missing."""
+def _key(row: Mapping[str, Any], pairs: Sequence[tuple[str, Callable[[Any], str | None]]]) -> str:
+    """The key's text, as :func:`mlrun_jupyter.features.frames.key_text` makes it."""
     # a set before that has no row gives no key either
-    values = [convert(row.get(column)) for column, convert in pairs]
-    return None if None in values else _encode(values)
+    texts = [text(row.get(column)) for column, text in pairs]
+    return NO_KEY if None in texts else f"[{','.join(cast(list[str], texts))}]"
 
 
 def _micro(moment: datetime) -> int:
@@ -300,8 +310,8 @@ def _micro(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
-    """From what users have to what is in a key's text."""
+def _converter(name: str, kind: Any) -> Callable[[Any], str | None]:
+    """From what users have to its place in a key's text; nothing where it can be no key."""
     import polars as pl
 
     def wrong(value: Any) -> FeatureError:
@@ -310,46 +320,48 @@ def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
             why="values of these types are never equal", next_step=f"give {name!r} the type {frames.value_type(kind)}",
         )  # fmt: skip
 
-    def text(value: Any) -> Any:
-        if value is None or type(value) is str:
-            return value
+    def text(value: Any) -> str | None:
         if isinstance(value, str):
-            return str(value)
+            return encode_basestring(value)
+        if value is None:
+            return None
         raise wrong(value)
 
-    def integer(value: Any) -> Any:
-        if type(value) is int or value is None:
-            return value
+    def integer(value: Any) -> str | None:
+        if type(value) is int:
+            return str(value)
         value = value.item() if hasattr(value, "item") else value
+        if value is None:
+            return None
         if isinstance(value, float):
             # 1.0 is 1, and 1.5 is no key
-            return int(value) if value.is_integer() else None
+            return str(int(value)) if value.is_integer() else None
         if isinstance(value, bool) or not isinstance(value, int):
             raise wrong(value)
-        return value
+        return str(int(value))
 
-    def number(value: Any) -> Any:
+    def number(value: Any) -> str | None:
         value = value.item() if hasattr(value, "item") else value
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong(value)
-        return float(value)
+        return _encode(float(value))
 
-    def moment(value: Any) -> Any:
+    def moment(value: Any) -> str | None:
         if value is None:
             return None
         if not isinstance(value, datetime):
             raise wrong(value)
-        return frames._plain(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+        return other(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
 
-    def day(value: Any) -> Any:
+    def day(value: Any) -> str | None:
         if value is not None and not isinstance(value, date):
             raise wrong(value)
-        return frames._plain(value.date() if isinstance(value, datetime) else value)
+        return other(value.date() if isinstance(value, datetime) else value)
 
-    def other(value: Any) -> Any:
-        return frames._plain(value)
+    def other(value: Any) -> str | None:
+        return None if value is None else frames.key_text([value])[1:-1]
 
     if kind == pl.String:
         return text
@@ -359,6 +371,4 @@ def _converter(name: str, kind: Any) -> Callable[[Any], Any]:
         return number
     if isinstance(kind, pl.Datetime):
         return moment
-    if kind == pl.Date:
-        return day
-    return other
+    return day if kind == pl.Date else other

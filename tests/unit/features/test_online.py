@@ -125,3 +125,27 @@ def test_a_service_follows_a_set_that_is_overwritten(flights: Any) -> None:
     flights.ingest(pd.DataFrame({"origin": ["JFK"], "time": times(1), "delay": [7.0], "tail": ["N1"]}), overwrite=True)
     time.sleep(0.06)
     assert served.get([{"origin": "JFK"}]) == [{"delay": 7.0}]
+
+
+def test_texts_of_keys_are_those_that_were_written(project: Any) -> None:
+    import polars as pl
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    from mlrun_jupyter.features import frames
+    from mlrun_jupyter.features.online import _converter, _key
+
+    kinds: list[tuple[Any, Any]] = [
+        (pl.String(), st.text()), (pl.Int64(), st.integers(-(2**63), 2**63 - 1)), (pl.Float64(), st.floats(allow_nan=False)), (pl.Boolean(), st.booleans()),
+        (pl.Datetime("us", "UTC"), st.datetimes(timezones=st.just(UTC))), (pl.Date(), st.dates()), (pl.Binary(), st.binary()),
+    ]  # fmt: skip
+
+    @settings(deadline=None)
+    @given(st.tuples(*(values for _, values in kinds)))
+    def check(values: tuple[Any, ...]) -> None:
+        row = {f"k{number}": value for number, value in enumerate(values)}
+        frame = pl.DataFrame({name: pl.Series([value], dtype=kind) for (name, value), (kind, _) in zip(row.items(), kinds, strict=True)})
+        pairs = [(name, _converter(name, kind)) for name, (kind, _) in zip(row, kinds, strict=True)]
+        assert _key(row, pairs) == frames.key_texts(frame, list(row))[0]
+
+    check()
