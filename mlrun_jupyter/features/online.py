@@ -154,10 +154,12 @@ class OnlineVectorService:
     # -- a request ------------------------------------------------------------------------------------------------------
 
     def _read(self, asked: Sequence[dict[str, Any]], now: int) -> tuple[list[dict[str, Any]], bool]:
+        if not asked:
+            return [], False
         made = [self._empty.copy() for _ in asked]
         missed = False
         # most requests have rows of one form
-        form = tuple(asked[0]) if asked else ()
+        form = tuple(asked[0])
         forms: dict[tuple[str, ...], Sequence[int]] = {form: range(len(asked))}
         if any(tuple(row) != form for row in asked):
             forms = {}
