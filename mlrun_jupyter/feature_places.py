@@ -29,14 +29,22 @@ def place_of(session: Session, project: str, *, folder: Path | None = None, begi
     home = session.home / "features"
     store: Any = session.store
     return Place(
-        project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(home / "offline"), online=_online(home / "online" / project), folder=folder,
+        project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(home / "offline"), online=_online(session, project), folder=folder,
         begin=begin, another=lambda name: place_of(session, name),
     )  # fmt: skip
 
 
-def _online(folder: Path) -> Callable[[], Any] | None:
+def _online(session: Session, project: str) -> Callable[[], Any] | None:
+    url = session.settings.online_store
+    if url:
+        from mlrun_jupyter.secrets import lookup
+
+        # what was asked for by name must be there
+        kind: Any = ONLINE_STORES.load("redis")
+        return cache(lambda: kind(url, project=project, secret=lambda name: lookup(session.home, project, name)))
+    folder = session.home / "features" / "online" / project
     try:
-        loaded = ONLINE_STORES.load("lmdb")
+        loaded: Any = ONLINE_STORES.load("lmdb")
     except (MLRunNotFoundError, MLRunMissingDependencyError):
         return None
     return cache(lambda: loaded(folder))

@@ -14,7 +14,7 @@ T = TypeVar("T")
 # What to install for a name that an extra brings.
 HINTS = {
     "dask": "mlrun-jupyter[dask]", "kubernetes": "mlrun-jupyter[kubernetes]", "postgresql": "mlrun-jupyter[postgresql]",
-    "delta": "mlrun-jupyter[features]",
+    "delta": "mlrun-jupyter[features]", "lmdb": "mlrun-jupyter[features]", "redis": "mlrun-jupyter[redis]",
 }  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_ship                 bytes of local inputs that may travel with an order to such workers
     dask_keep                 seconds that such a worker keeps a run that is over until it was fetched
     audit                     whether what a run reads is watched; without it no run's outputs are given again
+    online_store              URL of the online store of features: ``redis://…``, ``rediss://…``; empty: an LMDB file in ``home``
     checkpoint_limit          bytes of names stored between the cells of a run, to resume it from; 0: none
     live                      how a watched run is shown: ``widget``, ``text``; ``auto``: a widget where somebody sees it
     ========================  ===========================================================================
@@ -86,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_ship: int = 10_000_000
     dask_keep: float = 3600.0
     audit: bool = True
+    online_store: str = ""
     checkpoint_limit: int = 1_000_000_000
     live: Literal["auto", "widget", "text"] = "auto"
 

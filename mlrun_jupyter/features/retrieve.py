@@ -90,7 +90,7 @@ def retrieve(
     """
     parts = resolve(place, vector, as_of_versions)
     notes: list[str] = []
-    hidden = _hidden(parts, vector)
+    hidden = hidden_keys(parts, vector)
     first, rest = parts[0], parts[1:]
     if spine is not None:
         left = frames.plain(frames.frame_of(spine))
@@ -105,7 +105,7 @@ def retrieve(
     else:
         left, keys, time = _first(first, hidden, window, known), first.document.keys, first.document.timestamp_key
     spared = [*left.columns] if spine is not None else [*first.wanted.values(), *keys, *([time] if time else [])]
-    _no_clashes(parts, left.columns if spine is not None else [name for name in (*keys, time) if name])
+    no_clashes(parts, left.columns if spine is not None else [name for name in (*keys, time) if name])
     for part in rest:
         left = _joined(left, part, parts, vector, time=time, hidden=hidden, window=window, known=known, notes=notes)
     order = [alias for part in parts for alias in part.wanted.values()]
@@ -121,7 +121,7 @@ def retrieve(
     drop = {*drop_columns, *(name for name in indexes if name not in order)}
     frame = left.select(name for name in kept if name not in drop)
     if vector.label_feature:
-        label = _label(vector, parts)
+        label = label_of(vector, parts)
         if label in frame.columns and frame[label].null_count():
             notes.append(f"{frame[label].null_count()} of {frame.height} rows have no label {label}")
     record = {
@@ -197,14 +197,14 @@ def _want(part: Part, one: Reference) -> None:
     part.wanted[one.feature] = alias
 
 
-def _label(vector: FeatureVector, parts: Sequence[Part]) -> str:
+def label_of(vector: FeatureVector, parts: Sequence[Part]) -> str:
     from mlrun_jupyter.model.features import reference
 
     one = reference(vector.label_feature)
     return next((p.wanted.get(one.feature, one.feature) for p in parts if p.document.name == one.set), one.feature)
 
 
-def _no_clashes(parts: Sequence[Part], there: Sequence[str]) -> None:
+def no_clashes(parts: Sequence[Part], there: Sequence[str]) -> None:
     owner = dict.fromkeys(there, "the rows asked about")
     for part in parts:
         for feature, alias in part.wanted.items():
@@ -216,7 +216,7 @@ def _no_clashes(parts: Sequence[Part], there: Sequence[str]) -> None:
             owner[alias] = part.document.name
 
 
-def _hidden(parts: Sequence[Part], vector: FeatureVector) -> dict[str, list[str]]:
+def hidden_keys(parts: Sequence[Part], vector: FeatureVector) -> dict[str, list[str]]:
     """By set: columns that sets after it need as keys, though nobody asked for them."""
     found: dict[str, list[str]] = {}
     for index, part in enumerate(parts):

@@ -1,0 +1,1 @@
+"""Stores of the newest rows of features, one file each."""

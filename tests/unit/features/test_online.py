@@ -1,0 +1,151 @@
+"""Online features: as offline ones at the moment of asking."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import mlrun_jupyter.feature_store as fstore
+from mlrun_jupyter.errors import FeatureError, MLRunNotFoundError, MLRunPreconditionFailedError
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def times(*minutes: float) -> list[datetime]:
+    return [START + timedelta(minutes=minute) for minute in minutes]
+
+
+def made(name: str, key: str, frame: pd.DataFrame, **options: Any) -> Any:
+    fset = fstore.FeatureSet(name, entities=[fstore.Entity(key)], timestamp_key="time" if "time" in frame else "", **options)
+    fset.ingest(frame)
+    return fset
+
+
+@pytest.fixture
+def flights(project: Any) -> Any:
+    frame = pd.DataFrame({"origin": ["JFK", "JFK", "EWR"], "time": times(0, 10, 5), "delay": [1.0, 5.0, 0.0], "tail": ["N1", "N2", "N9"]})
+    return made("flights", "origin", frame)
+
+
+def service(features: list[str], label: str = "", **options: Any) -> Any:
+    relations = options.pop("relations", None)
+    return fstore.FeatureVector("v", features, label_feature=label, relations=relations).get_online_feature_service(**options)
+
+
+def test_the_newest_row_is_served_and_an_unknown_key_is_all_nothing(flights: Any) -> None:
+    with service(["flights.delay as d", "flights.tail"]) as served:
+        assert served.get([{"origin": "JFK"}, {"origin": "EWR"}, {"origin": "LGA"}]) == [{"d": 5.0, "tail": "N2"}, {"d": 0.0, "tail": "N9"}, {"d": None, "tail": None}]
+        assert served.get([["JFK"], "EWR"], as_list=True) == [[5.0, "N2"], [0.0, "N9"]]
+        assert served.freshness["flights"]["rows"] == 2 and served.freshness["flights"]["newest"].startswith("2026-05-01T00:10")
+        assert served.get([]) == [] and served.get([{"origin": None}]) == [{"d": None, "tail": None}]
+    with pytest.raises(MLRunPreconditionFailedError, match="closed"):
+        served.get([{"origin": "JFK"}])
+
+
+def test_a_row_of_zeros_is_a_row(flights: Any) -> None:
+    assert service(["flights.delay"], impute_policy={"*": 9}).get([{"origin": "EWR"}, {"origin": "no"}]) == [{"delay": 0.0}, {"delay": 9}]
+
+
+def test_the_label_is_left_out(flights: Any) -> None:
+    assert service(["flights.*"], label="flights.delay").get([{"origin": "EWR"}]) == [{"tail": "N9"}]
+
+
+def test_sets_are_joined_by_relations(flights: Any) -> None:
+    made("planes", "tailnum", pd.DataFrame({"tailnum": ["N2", "N9"], "seats": [100, 200]}))
+    served = service(["flights.delay", "planes.seats"], relations={"planes": {"tail": "tailnum"}})
+    assert served.get([{"origin": "JFK"}, {"origin": "EWR"}, {"origin": "no"}], as_list=True) == [[5.0, 100], [0.0, 200], [None, None]]
+
+
+def test_rows_count_as_long_online_as_offline(project: Any) -> None:
+    made("w", "k", pd.DataFrame({"k": [1, 2], "time": times(0, 30), "x": [1, 2]}), ttl="30m")
+    vector = fstore.FeatureVector("v", ["w.x"])
+    served = vector.get_online_feature_service()
+    limit = timedelta(minutes=30)
+    for moment in (START + limit - timedelta(microseconds=1), START + limit, START + limit + timedelta(microseconds=1), START + 2 * limit, START + 3 * limit):
+        rows = pd.DataFrame({"k": [1, 2], "at": [max(moment, START + limit)] * 2})
+        offline = vector.get_offline_features(rows, "at").to_dataframe()["x"].tolist()
+        online = served.get(rows[["k"]].to_dict("records"), as_list=True, at=rows["at"][0].to_pydatetime())
+        assert [[None if isinstance(one, float) and math.isnan(one) else one] for one in offline] == online
+
+
+def test_windows_empty_themselves_as_offline(project: Any) -> None:
+    fset = fstore.FeatureSet("w", entities=[fstore.Entity("k")], timestamp_key="time")
+    fset.add_aggregation("x", ["sum", "count", "max"], ["1h", "2h"], period="10m")
+    fset.ingest(pd.DataFrame({"k": ["a"] * 4 + ["b"], "time": times(0, 25, 50, 70, 10), "x": [1.0, 2.5, 4.0, 8.0, 1.0]}))
+    vector = fstore.FeatureVector("v", [f"w.{name}" for one in fset.document.aggregations for name in one.features])
+    served = vector.get_online_feature_service()
+    for moment in times(70, 71, 90, 119.99, 120, 190, 200, 1000):
+        rows = pd.DataFrame({"k": ["a", "b"], "at": [moment] * 2})
+        offline = vector.get_offline_features(rows, "at").to_dataframe()
+        offline = offline.astype(object).where(offline.notna(), None).to_dict("records")
+        assert served.get([{"k": "a"}, {"k": "b"}], at=moment) == offline
+
+
+def test_what_is_missing_is_imputed_from_statistics(project: Any) -> None:
+    frame = pd.DataFrame({"k": [1, 2, 3, 4], "x": [1.0, 3.0, None, math.inf], "t": ["a", "b", "a", None]})
+    made("s", "k", frame)
+    served = service(["s.x", "s.t"], impute_policy={"x": "$mean", "t": "$mode"})
+    assert served.get([{"k": key} for key in (1, 3, 4, 5)], as_list=True) == [[1.0, "a"], [2.0, "a"], [2.0, "a"], [2.0, "a"]]
+    assert service(["s.x"], impute_policy={"*": "$max"}).get([{"k": 9}]) == [{"x": 3.0}]
+    with pytest.raises(FeatureError, match="'t' has no"):
+        service(["s.x", "s.t"], impute_policy={"*": "$mean"})
+    with pytest.raises(MLRunNotFoundError, match="'y'"):
+        service(["s.x"], impute_policy={"y": 1})
+
+
+def test_keys_are_of_the_type_of_the_set(project: Any) -> None:
+    made("s", "k", pd.DataFrame({"k": [1, 2], "x": [1, 2]}))
+    served = service(["s.x"])
+    assert served.get([{"k": 1.0}, {"k": pd.Series([2])[0]}, {"k": 1.5}], as_list=True) == [[1], [2], [None]]
+    with pytest.raises(FeatureError, match="'k' is a str"):
+        served.get([{"k": "1"}])
+    with pytest.raises(FeatureError, match="no column for its key 'k'"):
+        served.get([{"q": 1}])
+
+
+def test_an_unknown_feature_and_a_set_that_is_not_online_are_named(flights: Any) -> None:
+    with pytest.raises(MLRunNotFoundError, match="delay"):
+        service(["flights.dely"])
+    fset = fstore.FeatureSet("quiet", entities=[fstore.Entity("k")])
+    fset.set_targets(["offline"], with_defaults=False)
+    fset.ingest(pd.DataFrame({"k": [1], "x": [1]}))
+    with pytest.raises(MLRunPreconditionFailedError, match="not online"):
+        service(["quiet.x"])
+
+
+def test_a_service_follows_a_set_that_is_overwritten(flights: Any) -> None:
+    import time
+
+    served = service(["flights.delay"])
+    assert served.get([{"origin": "JFK"}]) == [{"delay": 5.0}]
+    flights.ingest(pd.DataFrame({"origin": ["JFK"], "time": times(1), "delay": [7.0], "tail": ["N1"]}), overwrite=True)
+    time.sleep(0.06)
+    assert served.get([{"origin": "JFK"}]) == [{"delay": 7.0}]
+
+
+def test_texts_of_keys_are_those_that_were_written(project: Any) -> None:
+    import polars as pl
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    from mlrun_jupyter.features import frames
+    from mlrun_jupyter.features.online import _converter, _key
+
+    kinds: list[tuple[Any, Any]] = [
+        (pl.String(), st.text()), (pl.Int64(), st.integers(-(2**63), 2**63 - 1)), (pl.Float64(), st.floats(allow_nan=False)), (pl.Boolean(), st.booleans()),
+        (pl.Datetime("us", "UTC"), st.datetimes(timezones=st.just(UTC))), (pl.Date(), st.dates()), (pl.Binary(), st.binary()),
+    ]  # fmt: skip
+
+    @settings(deadline=None)
+    @given(st.tuples(*(values for _, values in kinds)))
+    def check(values: tuple[Any, ...]) -> None:
+        row = {f"k{number}": value for number, value in enumerate(values)}
+        frame = pl.DataFrame({name: pl.Series([value], dtype=kind) for (name, value), (kind, _) in zip(row.items(), kinds, strict=True)})
+        pairs = [(name, _converter(name, kind)) for name, (kind, _) in zip(row, kinds, strict=True)]
+        assert _key(row, pairs) == frames.key_texts(frame, list(row))[0]
+
+    check()
