@@ -39,6 +39,11 @@ export class Listing<T> {
     private readonly _changed: () => void
   ) {}
 
+  /** How many are known, with a `+` where there are more. */
+  get count(): string {
+    return this.phase === 'ready' ? `${this.items.length}${this.more ? '+' : ''}` : '';
+  }
+
   get more(): boolean {
     return this._next !== '';
   }

@@ -1,8 +1,9 @@
 /** Small pieces that the panel and the views share. */
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Component, ReactNode, createContext, useContext, useLayoutEffect, useRef, useState } from 'react';
+import { Component, ReactNode, createContext, useContext, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { ApiError } from './api/client';
-import { State } from './api/types';
+import { RunSummary, State } from './api/types';
+import { duration } from './format';
 
 export const Trans = createContext<TranslationBundle>(null as unknown as TranslationBundle);
 export const useTrans = () => useContext(Trans);
@@ -25,6 +26,21 @@ export function StateMark({ state, bare }: { state: State; bare?: boolean }) {
       {!bare && <span aria-hidden="true">{names[state]}</span>}
     </span>
   );
+}
+
+/** How long a run took; while it goes on, counted here second by second, so that only this is drawn anew. */
+export function Took({ run }: { run: RunSummary }) {
+  const [, tick] = useState(0);
+  const begun = Date.parse(run.started);
+  const counts = run.state === 'running' && !Number.isNaN(begun);
+  useEffect(() => {
+    if (!counts) {
+      return undefined;
+    }
+    const timer = setInterval(() => tick(before => before + 1), 1000);
+    return () => clearInterval(timer);
+  }, [counts]);
+  return <>{duration(counts ? Math.max(0, (Date.now() - begun) / 1000) : run.duration)}</>;
 }
 
 export function ErrorBox({ error, retry }: { error: ApiError; retry?: () => void }) {

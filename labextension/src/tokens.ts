@@ -10,6 +10,8 @@ export interface ISection {
   readonly title: string;
   /** Sections are shown by rank, lowest first. */
   readonly rank: number;
+  /** How many there are, as it stands beside the title; nothing while that is not known. */
+  count?(model: Model): string;
   render(model: Model): ReactNode;
 }
 

@@ -8,6 +8,7 @@ import { ago, duration, value } from '../format';
 import { mlrunIcon } from '../icon';
 import { Model } from '../model';
 import { Boundary, ErrorBox, StateMark, useTrans } from '../parts';
+import { useFollowed } from '../run/use';
 import { CodeBlock } from '../views/code';
 import { Button, CodeLine, Facts, Link, Loaded, Part, Tabs, View, useLoad } from '../views/pieces';
 import { Diff } from './diff';
@@ -318,25 +319,13 @@ function Runs({
       model.client.get<Page<RunSummary>>(`projects/${encodeURIComponent(project)}/runs`, { function: name, limit: 50 }),
     [project, name]
   );
-  const [changes, setChanges] = useState<ReadonlyMap<string, RunSummary>>(new Map());
-  useEffect(() => {
-    const changed = (_: Model, next: RunSummary) => {
-      if (next.function.startsWith(`${project}/${name}@`) && !next.parent) {
-        setChanges(seen => new Map(seen).set(next.uid, next));
-      }
-    };
-    model.runChanged.connect(changed);
-    return () => void model.runChanged.disconnect(changed);
-  }, [model, project, name]);
+  const own = (next: RunSummary) => next.function.startsWith(`${project}/${name}@`) && !next.parent;
+  const followed = useFollowed(model, loaded.value?.items, own, `${project}/${name}`);
   return (
     <Loaded
       of={loaded}
-      draw={page => {
-        const all = new Map([
-          ...changes,
-          ...page.items.map(each => [each.uid, changes.get(each.uid) ?? each] as const)
-        ]);
-        const rows = [...all.values()].sort((one, other) => (one.uid < other.uid ? 1 : -1));
+      draw={() => {
+        const rows = [...followed].sort((one, other) => (one.uid < other.uid ? 1 : -1));
         if (!rows.length) {
           return <p className="mlrun-Empty">{trans.__('It has not been run yet. Start it from the tab “Run”.')}</p>;
         }

@@ -1,9 +1,9 @@
 /** The sections of the panel: functions, runs, artifacts and models. */
 import { useEffect, useState } from 'react';
 import { ArtifactSummary, FunctionSummary, RunSummary, TERMINAL } from '../api/types';
-import { ago, bytes, duration, value } from '../format';
+import { ago, bytes, value } from '../format';
 import { Model } from '../model';
-import { StateMark, useTrans } from '../parts';
+import { StateMark, Took, useTrans } from '../parts';
 import { Filtered } from './filtered';
 
 const HEIGHT = 44;
@@ -82,23 +82,14 @@ function RunRow({ run }: { run: RunSummary }) {
         </span>
       </span>
       <span className="mlrun-Row-side">
-        <span>{run.state === 'running' ? <Ticking since={run.started} /> : duration(run.duration)}</span>
+        <span>
+          <Took run={run} />
+        </span>
         <span className="mlrun-Row-second">{ago(run.created)}</span>
       </span>
       {!!going && <span className="mlrun-Row-bar" style={{ width: `${(100 * (run.progress.cell ?? 0)) / going}%` }} />}
     </>
   );
-}
-
-/** Seconds since then, counted here: only this is drawn anew. */
-function Ticking({ since }: { since: string }) {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => tick(before => before + 1), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  const then = Date.parse(since);
-  return <>{Number.isNaN(then) ? '' : duration(Math.max(0, (Date.now() - then) / 1000))}</>;
 }
 
 export function FunctionsSection({ model, open }: { model: Model; open(each: FunctionSummary): void }) {

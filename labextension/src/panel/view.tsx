@@ -12,7 +12,7 @@ import {
 } from '@jupyterlab/ui-components';
 import { useState } from 'react';
 import { mlrunIcon } from '../icon';
-import { Listing, Model } from '../model';
+import { Model } from '../model';
 import { Boundary, ErrorBox, Trans, useTrans } from '../parts';
 import { ISections } from '../tokens';
 import { attempt } from '../views/pieces';
@@ -139,17 +139,11 @@ function Body({ model, sections, memory }: { model: Model; sections: ISections; 
           >
             {open[section.id] ? <caretDownIcon.react tag="span" /> : <caretRightIcon.react tag="span" />}
             <span>{section.title}</span>
-            <span className="mlrun-Section-count">{countOf(model, section.id)}</span>
+            <span className="mlrun-Section-count">{section.count?.(model)}</span>
           </button>
           {open[section.id] && <Boundary name={section.title}>{section.render(model)}</Boundary>}
         </section>
       ))}
     </>
   );
-}
-
-/** How many are known of one of our own lists, with a `+` where there are more. */
-function countOf(model: Model, id: string): string {
-  const found: unknown = (model as unknown as Record<string, unknown>)[id];
-  return found instanceof Listing && found.phase === 'ready' ? `${found.items.length}${found.more ? '+' : ''}` : '';
 }

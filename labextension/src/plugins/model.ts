@@ -42,7 +42,10 @@ export const model: JupyterFrontEndPlugin<IModel> = {
         console.warn('MLRun: the settings could not be read; the defaults are used.', error);
       }
       // the project that was shown last in this workspace comes before the one that the settings name
-      const last = await state?.fetch(SHOWN).catch(() => undefined);
+      const last = await state?.fetch(SHOWN).catch(error => {
+        console.warn('MLRun: the project that was shown last is not known.', error);
+        return undefined;
+      });
       await found.start(typeof last === 'string' && last ? last : preferred);
       let kept = found.project;
       found.changed.connect(() => {

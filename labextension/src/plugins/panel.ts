@@ -1,6 +1,5 @@
 /** The side panel, its sections, and what a right click on a run offers. */
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, TranslationBundle, nullTranslator } from '@jupyterlab/translation';
 import { createElement } from 'react';
@@ -11,6 +10,7 @@ import { ArtifactsSection, FunctionsSection, RunsSection } from '../panel/lists'
 import { IPanelMemory, Panel } from '../panel/view';
 import { Sections } from '../sections';
 import { IModel, ISections } from '../tokens';
+import { abortRun, deleteRun } from '../run/ask';
 import { attempt, copied } from '../views/pieces';
 
 const MEMORY = 'mlrun-jupyter:panel';
@@ -43,6 +43,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
       id: 'functions',
       title: trans.__('Functions'),
       rank: 10,
+      count: of => of.functions.count,
       render: of =>
         createElement(FunctionsSection, {
           model: of,
@@ -53,6 +54,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
       id: 'runs',
       title: trans.__('Runs'),
       rank: 20,
+      count: of => of.runs.count,
       render: of =>
         createElement(RunsSection, {
           model: of,
@@ -64,6 +66,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
       id: 'artifacts',
       title: trans.__('Artifacts'),
       rank: 30,
+      count: of => of.artifacts.count,
       render: of =>
         createElement(ArtifactsSection, {
           model: of,
@@ -77,6 +80,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
       id: 'models',
       title: trans.__('Models'),
       rank: 40,
+      count: of => of.models.count,
       render: of =>
         createElement(ArtifactsSection, {
           model: of,
@@ -119,8 +123,6 @@ function addMenu(app: JupyterFrontEnd, model: IModel, trans: TranslationBundle):
     const run = hit();
     return !!run && TERMINAL.has(run.state);
   };
-  const sure = async (title: string, body: string, label: string) =>
-    (await showDialog({ title, body, buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })] })).button.accept;
   const items: [string, string, (run: RunSummary) => unknown, (() => boolean)?][] = [
     ['open', trans.__('Open'), run => app.commands.execute(Commands.openRun, { uid: run.uid })],
     [
@@ -132,30 +134,9 @@ function addMenu(app: JupyterFrontEnd, model: IModel, trans: TranslationBundle):
       },
       over
     ],
-    [
-      'abort',
-      trans.__('Abort'),
-      async run => {
-        if (
-          await sure(trans.__('Abort "%1"?', run.name), trans.__('What it has stored so far stays.'), trans.__('Abort'))
-        ) {
-          await model.client.send('POST', `runs/${run.uid}/abort`);
-        }
-      },
-      () => !over()
-    ],
+    ['abort', trans.__('Abort'), run => abortRun(model, run, trans), () => !over()],
     ['copy', trans.__('Copy URI'), run => copied(trans, `${run.project}@${run.uid}#${run.iteration}`)],
-    [
-      'delete',
-      trans.__('Delete…'),
-      async run => {
-        const body = trans.__('Its record, log and notebook are deleted. Artifacts that it made stay.');
-        if (await sure(trans.__('Delete the run "%1"?', run.name), body, trans.__('Delete'))) {
-          await model.client.send('DELETE', `runs/${run.uid}`);
-        }
-      },
-      over
-    ]
+    ['delete', trans.__('Delete…'), run => deleteRun(model, run, trans), over]
   ];
   items.forEach(([name, label, call, enabled], rank) => {
     const command = `mlrun:row-${name}`;

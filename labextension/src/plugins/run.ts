@@ -1,6 +1,7 @@
 /** The view of a run. */
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ServerConnection } from '@jupyterlab/services';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Commands } from '../commands';
 import { RunDetail } from '../api/types';
@@ -33,7 +34,7 @@ export const run: JupyterFrontEndPlugin<void> = {
         const notebook = await model.client.get<object>(`runs/${of.uid}/notebook`);
         const path = `${of.name}-${of.uid.slice(0, 8)}${of.uid.slice(-4)}.ipynb`;
         // the copy of a run that is over does not change; what somebody wrote into it is not written over
-        const there = await app.serviceManager.contents.get(path, { content: false }).catch(() => null);
+        const there = await isThere(app, path);
         if (!there || !of.ended) {
           await app.serviceManager.contents.save(path, { type: 'notebook', format: 'json', content: notebook });
         }
@@ -65,3 +66,16 @@ export const run: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+/** @throws what the server says, unless that the file is not there. */
+async function isThere(app: JupyterFrontEnd, path: string): Promise<boolean> {
+  try {
+    await app.serviceManager.contents.get(path, { content: false });
+    return true;
+  } catch (error) {
+    if (error instanceof ServerConnection.ResponseError && error.response.status === 404) {
+      return false;
+    }
+    throw error;
+  }
+}

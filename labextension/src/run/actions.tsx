@@ -1,11 +1,11 @@
 /** What can be done with a run: the buttons of its view. */
-import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { useState } from 'react';
 import { ApiError } from '../api/client';
 import { Page, RunDetail, RunSummary, TERMINAL } from '../api/types';
 import { Model } from '../model';
 import { useTrans } from '../parts';
 import { Button, attempt, copied } from '../views/pieces';
+import { abortRun, deleteRun } from './ask';
 
 export interface IActions {
   open(uid: string): void;
@@ -31,24 +31,8 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
     await attempt(call);
     setBusy(false);
   };
-  const sure = async (title: string, body: string, label: string) =>
-    (await showDialog({ title, body, buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })] })).button.accept;
-  const abort = () =>
-    act(async () => {
-      if (
-        await sure(trans.__('Abort "%1"?', run.name), trans.__('What it has stored so far stays.'), trans.__('Abort'))
-      ) {
-        await model.client.send('POST', `runs/${run.uid}/abort`);
-      }
-    });
-  const remove = () =>
-    act(async () => {
-      const body = trans.__('Its record, log and notebook are deleted. Artifacts that it made stay.');
-      if (await sure(trans.__('Delete the run "%1"?', run.name), body, trans.__('Delete'))) {
-        await model.client.send('DELETE', `runs/${run.uid}`);
-        gone();
-      }
-    });
+  const abort = () => act(() => abortRun(model, run, trans));
+  const remove = () => act(async () => (await deleteRun(model, run, trans)) && gone());
   const start = (what: 'rerun' | 'replay' | 'resume') =>
     act(async () => open((await model.client.send<{ uid: string }>('POST', `runs/${run.uid}/${what}`, {})).uid));
   const before = async () => {

@@ -1,10 +1,11 @@
 /** The runs of a sweep, as a table: the best first, each a click away. */
-import { useEffect, useMemo, useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Page, RunDetail, RunSummary } from '../api/types';
 import { duration, value } from '../format';
 import { Model } from '../model';
 import { ErrorBox, StateMark, useTrans } from '../parts';
 import { Button, useLoad } from '../views/pieces';
+import { useFollowed } from './use';
 
 const PAGE = 200;
 
@@ -21,21 +22,7 @@ export function Children({ run, model, open }: { run: RunDetail; model: Model; o
       }),
     [run.uid, run.state, limit]
   );
-  const [changes, setChanges] = useState<ReadonlyMap<string, RunSummary>>(new Map());
-  useEffect(() => {
-    const changed = (_: Model, next: RunSummary) => {
-      if (next.parent === run.uid) {
-        setChanges(before => new Map(before).set(next.uid, next));
-      }
-    };
-    model.runChanged.connect(changed);
-    return () => void model.runChanged.disconnect(changed);
-  }, [model, run.uid]);
-  const rows = useMemo(() => {
-    const all = new Map((loaded.value?.items ?? []).map(each => [each.uid, each]));
-    changes.forEach((each, uid) => all.set(uid, each));
-    return [...all.values()];
-  }, [loaded.value, changes]);
+  const rows = useFollowed(model, loaded.value?.items, next => next.parent === run.uid, run.uid);
   const [order, setOrder] = useState<Order>({ by: '', down: false });
   const varied = useMemo(() => {
     const names = [...new Set(rows.flatMap(each => Object.keys(each.parameters)))];

@@ -1,5 +1,5 @@
 /** Hooks around one run: its record, kept up to date by the stream. */
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError } from '../api/client';
 import { RunDetail, RunSummary, TERMINAL } from '../api/types';
 import { Model, asApiError } from '../model';
@@ -55,6 +55,34 @@ export function useRun(model: Model, uid: string): IUsedRun {
     return () => void model.changed.disconnect(changed);
   }, [model]);
   return { run, error, again: () => setTurn(before => before + 1) };
+}
+
+/**
+ * Runs that were read, with what the stream has told of them since, and of others that are wanted as well.
+ * @param key what tells one list from another.
+ */
+export function useFollowed(
+  model: Model,
+  read: readonly RunSummary[] | undefined,
+  wanted: (run: RunSummary) => boolean,
+  key: string
+): RunSummary[] {
+  const [told, setTold] = useState<ReadonlyMap<string, RunSummary>>(new Map());
+  useEffect(() => {
+    setTold(new Map());
+    const hear = (_: Model, next: RunSummary) => {
+      if (wanted(next)) {
+        setTold(before => new Map(before).set(next.uid, next));
+      }
+    };
+    model.runChanged.connect(hear);
+    return () => void model.runChanged.disconnect(hear);
+  }, [model, key]);
+  return useMemo(() => {
+    const all = new Map((read ?? []).map(each => [each.uid, each]));
+    told.forEach((each, uid) => all.set(uid, each));
+    return [...all.values()];
+  }, [read, told]);
 }
 
 /**

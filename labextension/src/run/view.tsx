@@ -6,11 +6,10 @@ import { useEffect, useState } from 'react';
 import { ApiError } from '../api/client';
 import { FunctionDetail, GraphNode, RunDetail, TERMINAL } from '../api/types';
 import { RunForm, startAgain } from '../form/form';
-import { duration } from '../format';
 import { mlrunIcon } from '../icon';
 import { Lineage } from '../lineage/view';
 import { Model } from '../model';
-import { Boundary, ErrorBox, StateMark, useTrans } from '../parts';
+import { Boundary, ErrorBox, StateMark, Took, useTrans } from '../parts';
 import { Loaded, Part, Tabs, View, useLoad } from '../views/pieces';
 import { Buttons, IActions } from './actions';
 import { Environment } from './environment';
@@ -165,20 +164,6 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
       </div>
     </div>
   );
-}
-
-/** How long it took; while it goes on, counted here second by second. */
-function Took({ run }: { run: RunDetail }) {
-  const [, tick] = useState(0);
-  const counts = run.state === 'running' && !!run.started;
-  useEffect(() => {
-    if (counts) {
-      const timer = setInterval(() => tick(before => before + 1), 1000);
-      return () => clearInterval(timer);
-    }
-    return undefined;
-  }, [counts]);
-  return <>{duration(counts ? Math.max(0, (Date.now() - Date.parse(run.started)) / 1000) : run.duration)}</>;
 }
 
 function Changes(props: { run: RunDetail; model: Model; open(uid: string): void; close(): void }) {
