@@ -199,7 +199,7 @@ def _round(a: Node, digits: Node | None = None) -> Node:
         return even(scaled) / scale if abs(scaled) < whole else x
 
     scaled = a.column * scale
-    return Node("float", pl.when(scaled.abs() < whole).then(scaled.round(0, mode="half_to_even") / scale).otherwise(a.column), lift(value, a))
+    return Node("float", pl.when(scaled.abs() < whole).then(operators.quotient(scaled.round(0, mode="half_to_even"), scale)).otherwise(a.column), lift(value, a))
 
 
 @_function("sqrt(number)")
@@ -410,7 +410,7 @@ def _duration(a: Node) -> Node:
 def _length_of(a: Node) -> Node:
     """As a float."""
     a = _need(a, "duration")
-    return Node("float", a.column.dt.total_microseconds() / 1e6, lift(lambda d: ((d.days * 86400 + d.seconds) * 1_000_000 + d.microseconds) / 1e6, a))
+    return Node("float", operators.quotient(a.column.dt.total_microseconds(), 1e6), lift(lambda d: ((d.days * 86400 + d.seconds) * 1_000_000 + d.microseconds) / 1e6, a))
 
 
 @_function("unix(time)")
@@ -418,4 +418,4 @@ def _unix(a: Node) -> Node:
     """Seconds since the epoch, as a float."""
     a = _need(a, "datetime", "date")
     column = a.column.dt.epoch("us") if a.kind == "datetime" else a.column.cast(dtype_of("int")) * 86_400_000_000
-    return Node("float", column / 1e6, lift(lambda d: dates.microseconds(d) / 1e6, a))
+    return Node("float", operators.quotient(column, 1e6), lift(lambda d: dates.microseconds(d) / 1e6, a))

@@ -51,14 +51,37 @@ def arithmetic(sign: str, a: Node, b: Node) -> Node:
     return Node("int", plain(a.column, b.column), lift(lambda x, y: wrap(plain(x, y)), a, b))
 
 
+def quotient(column: Any, divisor: Any) -> Any:
+    """One column of floats divided by another, or by a constant.
+
+    Arrow divides: polars multiplies with the reciprocal where the divisor is a scalar, or happens to be one number throughout, and that is
+    another result in the last bit.
+    """
+    import polars as pl
+
+    divisor = divisor if isinstance(divisor, pl.Expr) else pl.lit(divisor, pl.Float64)
+    return pl.map_batches([column.cast(pl.Float64), divisor], _divided, return_dtype=pl.Float64(), is_elementwise=True)
+
+
+def _divided(columns: Sequence[Any]) -> Any:
+    import polars as pl
+    import pyarrow.compute as pc
+
+    most = max(map(len, columns)) if all(map(len, columns)) else 0
+    # one value stands for all rows
+    left, right = (each.to_arrow() if len(each) == most else each.to_arrow()[0] for each in columns) if most else (each.head(0).to_arrow() for each in columns)
+    return pl.Series(columns[0].name, pc.divide(left, right), dtype=pl.Float64)
+
+
 def _floats(sign: str, a: Node, b: Node) -> Node:
+    divided = quotient(a.column, b.column)
     if sign == "/":
-        return Node("float", a.column / b.column, lift(divide, a, b))
+        return Node("float", divided, lift(divide, a, b))
     if sign == "//":
-        return Node("float", (a.column / b.column).floor(), lift(lambda x, y: floor(divide(x, y)), a, b))
+        return Node("float", divided.floor(), lift(lambda x, y: floor(divide(x, y)), a, b))
     if sign == "%":
         # what is left after whole times, so that it has the sign of the divisor
-        return Node("float", a.column - b.column * (a.column / b.column).floor(), lift(lambda x, y: x - y * floor(divide(x, y)), a, b))
+        return Node("float", a.column - b.column * divided.floor(), lift(lambda x, y: x - y * floor(divide(x, y)), a, b))
     plain: Callable[[Any, Any], Any] = {"+": operator.add, "-": operator.sub, "*": operator.mul}[sign]
     return Node("float", plain(a.column, b.column), lift(plain, a, b))
 
