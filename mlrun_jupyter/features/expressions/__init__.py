@@ -112,7 +112,7 @@ class _Reader:
         except Misfit as misfit:
             self._fail(misfit.why, self._at(tree), misfit.next_step)
 
-    def _build(self, tree: ast.AST, depth: int) -> Node:
+    def _build(self, tree: ast.AST, depth: int) -> Node:  # noqa: RET503
         match tree:
             case ast.Constant(value=value):
                 return operators.literal(value)

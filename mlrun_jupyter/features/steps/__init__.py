@@ -29,13 +29,31 @@ from mlrun_jupyter.features.steps.user import UserFunction, UserStep
 from mlrun_jupyter.model.features import FeatureSet, Step
 
 Join = Enrich
-NAMES = ("Bin", "DateExtractor", "DropFeatures", "Enrich", "Extend", "Filter", "Imputer", "Join", "MapValues", "OneHotEncoder", "Rename", "Select", "SetEventMetadata")
+NAMES = (
+    "Bin",
+    "DateExtractor",
+    "DropFeatures",
+    "Enrich",
+    "Extend",
+    "Filter",
+    "Imputer",
+    "Join",
+    "MapValues",
+    "OneHotEncoder",
+    "Rename",
+    "Select",
+    "SetEventMetadata",
+)
 """What users build graphs of."""
 
-__all__ = ["BuiltIn", "Graph", "Pipeline", "UserFunction", "UserStep", "built", "certify", "compile_steps", "describe", *NAMES]
+__all__ = [
+    "Bin", "BuiltIn", "DateExtractor", "DropFeatures", "Enrich", "Extend", "Filter", "Graph", "Imputer", "Join", "MapValues", "NAMES", "OneHotEncoder", "Pipeline", "Rename", "Select", "SetEventMetadata", "UserFunction", "UserStep", "built", "certify", "compile_steps", "describe",
+]  # fmt: skip
 
 
-def compile_steps(steps: Sequence[Step], fset: FeatureSet, *, schema: Mapping[str, Any] | None = None, table: Any = None) -> Pipeline:
+def compile_steps(
+    steps: Sequence[Step], fset: FeatureSet, *, schema: Mapping[str, Any] | None = None, table: Any = None
+) -> Pipeline:
     """The steps of a set, ready to be evaluated.
 
     :param schema: the columns of the source, name to polars type: steps are checked against them at once.

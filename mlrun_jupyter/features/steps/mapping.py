@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError
@@ -33,8 +34,8 @@ class MapValues(BuiltIn):
     :param with_original_features: keep all columns and add ``<column>_<suffix>``; else only the mapped ones stay, under their names, with keys,
         times and label.
     :param suffix: ``mapped``.
-    :param unmatched: what a value that is not in the map becomes: ``null`` (default), ``keep`` (itself; the types must agree), or ``error``
-        is not offered, since one event cannot be refused in a batch. Null stays null, NaN is in no range.
+    :param unmatched: what a value that is not in the map becomes: ``null`` (default) or ``keep`` (itself; the types must agree).
+        Null stays null, NaN is in no range.
 
     >>> MapValues({"age": {"ranges": {"child": [0, 12], "adult": [12, "inf"]}}, "sex": {"F": 1, "M": 0}})
     """
@@ -92,7 +93,7 @@ class Bin(BuiltIn):
 
     def __init__(self, column: str, edges: Sequence[float | str], labels: Sequence[Any] = (), into: str = "") -> None:
         bounds = [_bound(edge, "Bin") for edge in edges]
-        if len(bounds) < 2 or any(not a < b for a, b in zip(bounds, bounds[1:], strict=False)):
+        if len(bounds) < 2 or any(not a < b for a, b in pairwise(bounds)):
             raise MLRunInvalidArgumentError(f"edges of bins ascend, and are at least two: {list(edges)}", next_step="give for example [0, 10, 20]")
         if labels and len(labels) != len(bounds) - 1:
             raise MLRunInvalidArgumentError(f"{len(bounds) - 1} bins have {len(labels)} labels", next_step="give one label a bin")
@@ -148,6 +149,8 @@ def _values(name: str, dtype: Any, pairs: Pairs, keep: bool) -> tuple[Any, Any, 
     if len(set(olds)) < len(olds):
         raise FeatureError(f"MapValues: a value of {name!r} is mapped twice", next_step="give each value once")
     to, news = _new_values(name, [now for _, now in pairs])
+    if keep and kind == "float" and to == "int":
+        to, news = kind, [None if value is None else float(value) for value in news]
     if keep and to != kind:
         raise FeatureError(f"MapValues: unmatched values of {name!r} cannot be kept", why=f"the column is {kind}, new values are {to}", next_step="map all of them, or use unmatched='null'")
     there, target = dict(zip(olds, news, strict=True)), dtype_of(to)
@@ -180,7 +183,7 @@ def _ranges(name: str, dtype: Any, ranges: Pairs, keep: bool) -> tuple[Any, Any,
     for low, high, _ in found:
         if low >= high:
             raise FeatureError(f"the range [{low}, {high}) of {name!r} is empty", next_step="give the lower bound first")
-    for (_, high, _), (low, _, _) in zip(found, found[1:], strict=False):
+    for (_, high, _), (low, _, _) in pairwise(found):
         if low < high:
             raise FeatureError(f"ranges of {name!r} overlap at {low}", why="a value would be in both", next_step="let one end where the next begins")
     if keep and to != "float" and to != kind:
@@ -190,7 +193,7 @@ def _ranges(name: str, dtype: Any, ranges: Pairs, keep: bool) -> tuple[Any, Any,
     expression: Any = pl.when(x.is_null() | x.is_nan()).then(pl.lit(None, target))
     for low, high, value in found:
         expression = expression.when((x >= low) & ((x < high) | (high == math.inf))).then(pl.lit(value, target))
-    expression = expression.otherwise(x.cast(target) if keep else pl.lit(None, target))
+    expression = expression.otherwise((x if to == "float" else pl.col(name).cast(target)) if keep else pl.lit(None, target))
     last = math.inf
 
     def value_of(given: Any) -> Any:

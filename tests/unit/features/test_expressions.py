@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlrun_jupyter.errors import FeatureError
-from mlrun_jupyter.features.expressions import FUNCTIONS, compile, condition
+from mlrun_jupyter.features.expressions import FUNCTIONS, condition
+from mlrun_jupyter.features.expressions import compile as compile
 from tests.unit.features.rows import SCHEMA, frame, rows, same
 
 TEXTS = """
@@ -48,7 +49,7 @@ def test_columns_and_single_rows_agree_to_the_last_bit(given_rows):
 
 def _grown():
     numbers = st.sampled_from(["i", "j", "x", "y", "small", "single", "0", "1.5", "-3", "length(s)", "hour(t)"])
-    more = st.recursive(
+    return st.recursive(
         numbers,
         lambda inner: st.one_of(
             st.builds("({} {} {})".format, inner, st.sampled_from(["+", "-", "*", "/", "//", "%"]), inner),
@@ -58,7 +59,6 @@ def _grown():
         ),
         max_leaves=8,
     )
-    return more
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
