@@ -17,6 +17,8 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.features import frames, tables
 from mlrun_jupyter.features.ingest import Ingested, ingest, preview
 from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.steps.graph import Graph
+from mlrun_jupyter.features.steps.user import plain_source
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.canonical import to_yaml
 from mlrun_jupyter.model.features import (
@@ -168,6 +170,25 @@ class FeatureSet(Definition):
                 return one  # type: ignore[no-any-return]
         known = [one.name for one in (*self.document.entities, *self.document.features)]
         raise MLRunNotFoundError(f"{self.name!r} describes no column {name!r}", why=f"it describes {frames.near(name, known) or 'none'}")
+
+    @property
+    def graph(self) -> Graph:
+        """The steps between the source and the table; ``fset.graph.to(step)`` adds one.
+
+        >>> fset.graph.to(fstore.Extend(speed="distance / air_time * 60")).to(fstore.Filter("speed > 0"))
+        """
+        return Graph(lambda: self.document, lambda document: self._change(steps=document.steps), self._take)
+
+    @staticmethod
+    def _take(given: Any) -> str:
+        return plain_source(given)
+
+    def plot(self, filename: str = "", **options: Any) -> Any:
+        """The graph as a picture; ``filename``: written there as SVG as well."""
+        found = self.graph.plot()
+        if filename:
+            found.save(filename)
+        return found
 
     def add_aggregation(
         self, column: str, operations: Any, windows: Any, period: str = "", name: str = "", late: str = ""

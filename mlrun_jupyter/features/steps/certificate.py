@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from mlrun_jupyter.features.frames import value_type
 from mlrun_jupyter.features.steps.pipeline import Pipeline
 from mlrun_jupyter.features.steps.user import UserFunction, UserStep, _Users
 
@@ -20,7 +21,7 @@ def certify(pipeline: Pipeline, frame: pl.DataFrame, rows: int = ROWS) -> dict[s
     The sample is the same for the same frame: rows at even distances.
 
     :returns: ``rows`` (compared), ``columns``, ``equal``, ``differences`` (the first few: row, column, batch, single), ``steps`` (of users' steps: what
-        of them was compared), ``note``.
+        of them was compared), ``note``, ``source`` (the columns before the steps and their types, which a stream of events needs).
     """
     users = {name: one for name, one in pipeline.built.items() if isinstance(one, _Users)}
     says = {name: _says(one) for name, one in users.items()}
@@ -48,7 +49,8 @@ def certify(pipeline: Pipeline, frame: pl.DataFrame, rows: int = ROWS) -> dict[s
     note = ""
     if differences and users:
         note = "a step of yours looks at more than its row: other rows of the batch, or what it kept from rows before"
-    return {"rows": sample.height, "columns": list(bound.schema), "equal": not differences, "differences": differences, "steps": says, "note": note}
+    return {"rows": sample.height, "columns": list(bound.schema), "equal": not differences, "differences": differences, "steps": says, "note": note,
+            "source": {name: value_type(kind) for name, kind in bound.before.items()}}  # fmt: skip
 
 
 def describe(certificate: dict[str, Any]) -> str:

@@ -91,8 +91,7 @@ class UserStep(_Users):
         if init:
             self._args["init"] = dict(init)
 
-    def _made(self) -> Any:
-        cls = self.loaded()
+    def _made(self, cls: Any) -> Any:
         try:
             made = cls(**self._args.get("init", {}))
         except Exception as error:
@@ -104,7 +103,7 @@ class UserStep(_Users):
     def bind(self, before: Schema, around: Around, sample: Any = None) -> Bound:
         import polars as pl
 
-        name = self._args["name"]
+        name, cls = self._args["name"], self.loaded()
         if self.declared:
             schema = self.after(before, around)
         elif sample is None:
@@ -113,13 +112,13 @@ class UserStep(_Users):
                 next_step="declare them: graph.to(" + name + ", adds={'column': 'float'}), or preview or ingest rows first",
             )  # fmt: skip
         else:
-            schema = _seen(self._made(), name, sample)
+            schema = _seen(self._made(cls), name, sample)
         kept(around, [each for each in around.protected if each in before and schema.get(each) != before[each]], name)
-        made = self._made()
+        made = self._made(cls)
         columns = getattr(made, "columns", None)
 
         def fresh(one: Any = None) -> Event:
-            return _event(one or self._made(), name, schema)
+            return _event(one or self._made(cls), name, schema)
 
         def eager(frame: pl.DataFrame) -> pl.DataFrame:
             if callable(columns):
