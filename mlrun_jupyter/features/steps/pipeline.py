@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError
+from mlrun_jupyter.features.expressions.nodes import kind_of
 from mlrun_jupyter.features.steps.base import Around, Bound, Event, Row, Schema, built
 from mlrun_jupyter.features.steps.user import _Users
 from mlrun_jupyter.features.steps.values import reader
@@ -115,7 +116,6 @@ class BoundPipeline:
     def __init__(self, pipeline: Pipeline, before: Schema, sample: pl.DataFrame | None) -> None:
         self.before, self.parents = before, pipeline.parents
         self.steps: dict[str, Bound] = {}
-        self._keys = pipeline.around.protected
         self._pipeline = pipeline
         schemas: dict[str, Schema] = {START: before}
         samples: dict[str, Any] = {START: sample}
@@ -136,7 +136,12 @@ class BoundPipeline:
             samples[name] = _once(bound, there) if there is not None else None
         self.last = next(reversed(self.steps), START)
         self.schema = schemas[self.last]
-        self._readers = [(name, reader(name, kind)) for name, kind in before.items()]
+        # values of these classes need no reading
+        exact = {"str": str, "bool": bool}
+        self._readers = [(name, float if str(kind) == "Float64" else exact.get(kind_of(kind)), reader(name, kind)) for name, kind in before.items()]
+        around = pipeline.around
+        self._needed = tuple(name for name in (*around.keys, around.timestamp_key) if name in before)
+        self._set = around.name
         self._straight = all(len(after) == 1 for after in self.parents.values()) and [after[0] for after in self.parents.values()] == [START, *list(self.steps)[:-1]]
         self._events = self.events()
 
@@ -190,18 +195,20 @@ class BoundPipeline:
         return done[self.last]
 
     def _read(self, row: Mapping[str, Any]) -> Row:
-        given = {name: read(row.get(name)) for name, read in self._readers}
-        for name in self._keys:
-            if name in given and given[name] is None and name in self._needed():
-                raise FeatureDataError(f"the event has no {name!r}", why=f"it is a key or the time of {self._pipeline.around.name!r}", next_step="send it with every event")
-        if len(row) > len(given) or not row.keys() <= self.before.keys():
-            other = sorted(map(str, row.keys() - self.before.keys()))
-            if other:
-                raise FeatureDataError(f"the event has a column {other[0]!r}", why=f"columns of the source are {', '.join(list(self.before)[:12])}", next_step="leave it out, or bind the steps to a source that has it")
+        given: Row = {}
+        for name, exact, read in self._readers:
+            value = row.get(name)
+            given[name] = value if value is None or value.__class__ is exact else read(value)
+        for name in self._needed:
+            if given[name] is None:
+                raise FeatureDataError(f"the event has no {name!r}", why=f"it is a key or the time of {self._set!r}", next_step="send it with every event")
+        if not row.keys() <= self.before.keys():
+            other = min(map(str, row.keys() - self.before.keys()))
+            raise FeatureDataError(
+                f"the event has a column {other!r}", why=f"columns of the source are {', '.join(list(self.before)[:12])}",
+                next_step="leave it out, or bind the steps to a source that has it",
+            )  # fmt: skip
         return given
-
-    def _needed(self) -> tuple[str, ...]:
-        return (*self._pipeline.around.keys, self._pipeline.around.timestamp_key)
 
 
 class Partition:
