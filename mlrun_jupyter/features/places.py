@@ -68,7 +68,9 @@ class Place:
         """
         from mlrun_jupyter.features.tables import newest
 
-        return newest(self, self.set(name).document)
+        document = self.set(name).document
+        assert isinstance(document, FeatureSet)
+        return newest(self, document)
 
     def change_status(self, kind: Kind, name: str, change: Callable[[Status], Status]) -> Status:
         """Read, change, write; again when another wrote meanwhile."""

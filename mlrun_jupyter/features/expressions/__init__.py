@@ -126,16 +126,16 @@ class _Reader:
                 return operators.negation(self._node(operand, depth))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in operators.SIGNS:
                 return operators.arithmetic(operators.SIGNS[type(op)], self._node(left, depth), self._node(right, depth))
-            case ast.BoolOp(op=op, values=values):
-                join = operators.conjunction if isinstance(op, ast.And) else operators.disjunction
-                found = self._node(values[0], depth)
-                for value in values[1:]:
-                    found = join(found, self._node(value, depth))
+            case ast.BoolOp(op=word, values=parts):
+                join = operators.conjunction if isinstance(word, ast.And) else operators.disjunction
+                found = self._node(parts[0], depth)
+                for each in parts[1:]:
+                    found = join(found, self._node(each, depth))
                 return operators.truth(found, "and")
             case ast.Compare():
                 return self._compare(tree, depth)
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                return operators.choice(*(self._node(each, depth) for each in (test, body, orelse)))
+                return operators.choice(*(self._node(one, depth) for one in (test, body, orelse)))
             case ast.Call():
                 return self._call(tree, depth)
         self._fail(f"{type(tree).__name__} is not of the language", self._at(tree), f"use operators, if-else, in, and {', '.join(sorted(FUNCTIONS))}")
@@ -199,6 +199,6 @@ class _Reader:
 
 
 def _arity(build: Callable[..., Node]) -> tuple[int, float]:
-    code = build.__code__  # type: ignore[attr-defined]
-    least = code.co_argcount - len(build.__defaults__ or ())  # type: ignore[attr-defined]
+    code = build.__code__
+    least = code.co_argcount - len(build.__defaults__ or ())
     return least, float("inf") if code.co_flags & 0x04 else code.co_argcount

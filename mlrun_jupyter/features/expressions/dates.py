@@ -16,7 +16,7 @@ def _days(d: Any) -> int:
 
 
 def _quarter_end(d: Any) -> bool:
-    return d.month % 3 == 0 and d.day == _days(d)
+    return bool(d.month % 3 == 0 and d.day == _days(d))
 
 
 # name: of the column, of one value, kind, needs a time of day

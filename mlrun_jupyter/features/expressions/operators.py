@@ -236,7 +236,7 @@ def literal(given: Any) -> Node:
         return constant("null", None)
     for kind, cls in (("bool", bool), ("int", int), ("float", float), ("str", str), ("datetime", datetime), ("date", date), ("duration", timedelta)):
         if isinstance(given, cls):
-            if kind == "int" and wrap(given) != given:
+            if type(given) is int and wrap(given) != given:
                 raise Misfit("integers have 64 bits", "write it as a float, with a point")
             return constant(kind, given)
     raise Misfit(f"{given!r} is no value of a column")

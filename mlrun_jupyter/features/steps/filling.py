@@ -67,7 +67,7 @@ class Imputer(BuiltIn):
             value = {"avg": numbers.mean, "min": numbers.min, "max": numbers.max, "median": numbers.median}[method]()
             if value is None:
                 raise FeatureError(f"Imputer: {name!r} has no values to learn from", next_step="give a constant for it")
-            found[name] = round(float(value)) if kind == "int" else float(value)  # type: ignore[arg-type]
+            found[name] = round(float(value)) if kind == "int" else float(value)
         return cls(found)
 
     def bind(self, before: Schema, around: Around) -> Bound:

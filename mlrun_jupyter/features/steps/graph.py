@@ -206,14 +206,15 @@ def svg(steps: Sequence[Step]) -> str:
         left = (total - len(names) * (wide + 24)) / 2 + 12
         for number, name in enumerate(names):
             place[name] = (left + number * (wide + 24), 8 + at * (high + gap))
-    said = {one.name: (one.name, _cut(_inside(repr(built(one))), 46)) for one in steps}
+    said = {one.name: (one.name, _cut(_inside(one), 46)) for one in steps}
     said[START] = (START, "rows as they come")
     parts = []
     for name, after in above.items():
         x, y = place[name]
         for each in after:
             a, b = place[each]
-            parts.append(f'<path d="M{a + wide / 2} {b + high} C{a + wide / 2} {b + high + gap / 2} {x + wide / 2} {y - gap / 2} {x + wide / 2} {y - 1}" fill="none" stroke="currentColor" stroke-opacity=".45" marker-end="url(#mlrun-arrow)"/>')
+            parts.append(f'<path d="M{a + wide / 2} {b + high} C{a + wide / 2} {b + high + gap / 2} {x + wide / 2} {y - gap / 2} {x + wide / 2} {y - 1}" fill="none" stroke="currentColor" stroke-opacity=".45"/>'
+                         f'<path d="M{x + wide / 2 - 3.5} {y - 7} h7 l-3.5 6 z" fill="currentColor" fill-opacity=".6"/>')
     for name, (x, y) in place.items():
         title, text = said[name]
         dashed = ' stroke-dasharray="4 3"' if name == START else ""
@@ -222,14 +223,17 @@ def svg(steps: Sequence[Step]) -> str:
     tall = 8 + len(rows) * (high + gap)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="{tall}" viewBox="0 0 {total} {tall}" style="max-width:100%;color:var(--jp-content-font-color1,currentColor)" fill="currentColor" '
-        f'font-family="var(--jp-ui-font-family,system-ui,sans-serif)" font-size="13" role="img" aria-label="{escape(" → ".join(above) or "no steps")}"><defs><marker id="mlrun-arrow" viewBox="0 0 8 8" refX="7" refY="4" '
-        f'markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="currentColor" fill-opacity=".6"/></marker></defs>{"".join(parts)}</svg>'
+        f'font-family="var(--jp-ui-font-family,system-ui,sans-serif)" font-size="13" role="img" aria-label="{escape(" → ".join(above) or "no steps")}">{"".join(parts)}</svg>'
     )
 
 
-def _inside(text: str) -> str:
-    kind, _, rest = text.partition("(")
-    return f"{kind}: {rest[:-1]}"
+def _inside(step: Step) -> str:
+    """The arguments, and the kind where the name does not say it."""
+    made = built(step)
+    given = {key: value for key, value in made._args.items() if value not in ({}, [], "", False)}
+    text = str(next(iter(given.values()))) if len(given) == 1 else ", ".join(f"{key} {value}" for key, value in given.items())
+    text = text.replace("{", "").replace("}", "").replace("'", "")
+    return text if step.name.startswith(step.kind) else f"{step.kind}: {text}"
 
 
 def _cut(text: str, most: int) -> str:

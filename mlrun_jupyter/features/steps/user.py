@@ -34,6 +34,10 @@ Take = Callable[[Any], str]
 class _Users(BuiltIn):
     """What both kinds have in common: the source, and the columns after it."""
 
+    def bind(self, before: Schema, around: Around, sample: Any = None) -> Bound:
+        """:param sample: rows to find the columns from, when they are not declared."""
+        raise NotImplementedError
+
     def __init__(self, source: str, name: str, adds: Mapping[str, str] | None = None, drops: Sequence[str] = (), columns: Mapping[str, str] | None = None, **more: Any) -> None:
         for each, kind in {**(adds or {}), **(columns or {})}.items():
             if kind not in VALUE_TYPES or kind == "list":
@@ -174,7 +178,8 @@ class UserFunction(_Users):
             return _shaped(called(frame), name, schema)
 
         def event(row: Row) -> list[Row]:
-            return eager(pl.DataFrame([row], schema=before, orient="row")).to_dicts()
+            made: list[Row] = eager(pl.DataFrame([row], schema=before, orient="row")).to_dicts()
+            return made
 
         return Bound(schema, event, eager=eager)
 

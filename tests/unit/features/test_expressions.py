@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlrun_jupyter.errors import FeatureError
 from mlrun_jupyter.features.expressions import FUNCTIONS, condition
-from mlrun_jupyter.features.expressions import compile as compile
+from mlrun_jupyter.features.expressions import compile as compile  # noqa: A004
 from tests.unit.features.rows import SCHEMA, frame, rows, same
 
 TEXTS = """
