@@ -76,3 +76,39 @@ def vector_file(session: Session, uri: str, project: str) -> tuple[str, str]:
     document: Any = place.definitions.get_feature_object("feature-vector", home, name, tag=tag, hash=digest).document
     path, _ = materialised(place, document, session.home / "features" / "vectors" / home)
     return document.uri, str(path)
+
+
+def take_along(given: Any) -> str:
+    """The source of a class or function with all that it needs from the notebook, script or module around it; of an installed package its import.
+
+    :raises CaptureError: with each name that cannot be taken along.
+    :raises DefinitionError: when its source is not to be found, or it needs a module beside the notebook.
+    """
+    import sys
+
+    from mlrun_jupyter.errors import DefinitionError
+    from mlrun_jupyter.notebooks.bundle import find_local_modules
+    from mlrun_jupyter.notebooks.cells import Cell
+    from mlrun_jupyter.notebooks.closure import analyse, require
+
+    name, home = given.__name__, given.__module__
+    module = sys.modules.get(home)
+    file = getattr(module, "__file__", None)
+    if given.__qualname__ != name:
+        raise DefinitionError(f"{given.__qualname__!r} is defined inside something else", next_step="define it at the top of a cell or file")
+    if home != "__main__" and ("." in home or file is None or "site-packages" in Path(file).parts):
+        return f"from {home} import {name}\n"
+    history = getattr(module, "In", None) if home == "__main__" else None
+    if history:
+        cells = [Cell(number, text) for number, text in enumerate(history[1:], 1)]
+    elif file is not None:
+        cells = [Cell(1, Path(file).read_text(encoding="utf-8"))]
+    else:
+        raise DefinitionError(f"the source of {name!r} is not to be found", next_step="define it in a cell or a file")
+    closure = require(analyse(name, cells=cells, values=vars(module)), name)
+    beside = find_local_modules(closure.packages, Path.cwd())
+    if beside:
+        raise DefinitionError(
+            f"{name!r} needs {next(iter(beside))}", why="a step is kept with its set, and files beside the notebook are not", next_step="define what it needs in the notebook, or install it as a package"
+        )  # fmt: skip
+    return "\n\n".join(piece.source for piece in closure.pieces) + "\n"

@@ -14,21 +14,38 @@ from typing import Any
 
 from mlrun_jupyter import contexts
 from mlrun_jupyter.errors import MLRunConflictError
-from mlrun_jupyter.feature_places import place_of, split
+from mlrun_jupyter.feature_places import place_of, split, take_along
 from mlrun_jupyter.features import sets
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import JoinGraph
 from mlrun_jupyter.features.sources import CSVSource, DeltaSource, JSONSource, ParquetSource, SQLSource
+from mlrun_jupyter.features.steps import (
+    Bin,
+    DateExtractor,
+    DropFeatures,
+    Enrich,
+    Extend,
+    Filter,
+    Imputer,
+    Join,
+    MapValues,
+    OneHotEncoder,
+    Rename,
+    Select,
+    SetEventMetadata,
+)
 from mlrun_jupyter.features.vectors import OfflineVectorResponse
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
 from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.project import get_current_project, get_or_create_project, session
 
 __all__ = [
-    "CSVSource", "DeltaSource", "Entity", "Feature", "FeatureSet", "FeatureVector", "JSONSource", "JoinGraph", "OfflineVectorResponse", "ParquetSource",
-    "SQLSource", "Source", "Target", "Validator", "delete_feature_set", "delete_feature_vector", "get_feature_set", "get_feature_vector",
-    "get_offline_features", "get_online_feature_service", "ingest", "leakage_check", "list_feature_sets", "list_feature_vectors", "preview", "quarantine",
+    "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
+    "FeatureVector", "Filter", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
+    "ParquetSource", "Rename", "SQLSource", "Select", "SetEventMetadata", "Source", "Target", "Validator", "delete_feature_set",
+    "delete_feature_vector", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
+    "leakage_check", "list_feature_sets", "list_feature_vectors", "preview", "quarantine",
 ]  # fmt: skip
 
 
@@ -75,6 +92,11 @@ class FeatureSet(sets.FeatureSet):
 
     def place(self) -> Place:
         return self._place or _place(self.document.project)
+
+
+    @staticmethod
+    def _take(given: Any) -> str:
+        return take_along(given)
 
 
 class FeatureVector(sets.FeatureVector):

@@ -14,8 +14,11 @@ import polars as pl
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
+from mlrun_jupyter.features import steps
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.model.features import Entity
+from mlrun_jupyter.model.features import FeatureSet as Document
 
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "pressure", "visib"]
 ROUNDS = 7
@@ -91,12 +94,58 @@ def offline_ingest(folder: Path, rounds: int = 3) -> dict[str, float]:
     return _median({"ours": lambda: fset.ingest(flights, overwrite=True), "bare write_delta": lambda: flights.write_delta(str(folder / "bare"), mode="overwrite")}, rounds)
 
 
+SIX = [
+    steps.Imputer({"dep_delay": 0}), steps.MapValues({"dep_delay": {"ranges": {"early": ["-inf", 0], "late": [0, "inf"]}}}, with_original_features=True),
+    steps.OneHotEncoder({"carrier": ["UA", "AA", "B6", "DL"]}), steps.DateExtractor(["hour", "day_of_week"]), steps.Extend(far="distance / 1609.344"),
+    steps.Filter("distance > 100"),
+]  # fmt: skip
+
+
+def six_steps(rounds: int = ROUNDS) -> dict[str, float]:
+    """Six steps over flights, beside the same written in polars by hand."""
+    flights, _ = _data()
+    fset = Document(name="flights", entities=(Entity("origin"),), timestamp_key="time")
+    pipeline = steps.compile_steps([one.step(str(number)) for number, one in enumerate(SIX)], fset, schema=flights.schema)
+
+    def bare() -> pl.DataFrame:
+        delay, carrier, time = pl.col("dep_delay"), pl.col("carrier"), pl.col("time")
+        return (
+            flights.lazy().with_columns(delay.fill_null(0).fill_nan(0)).with_columns(pl.when(delay < 0).then(pl.lit("early")).otherwise(pl.lit("late")).alias("dep_delay_mapped"))
+            .with_columns((carrier == each).cast(pl.Int64).alias(f"carrier_{each}") for each in ("UA", "AA", "B6", "DL")).drop("carrier")
+            .with_columns(time.dt.hour().alias("time_hour"), (time.dt.weekday() - 1).alias("time_day_of_week")).with_columns(far=pl.col("distance") / 1609.344)
+            .filter(pl.col("distance") > 100).collect()
+        )  # fmt: skip
+
+    assert pipeline.columns(flights).height == bare().height
+    return _median({"ours": lambda: pipeline.columns(flights), "polars by hand": bare}, rounds)
+
+
+def six_steps_of_one_event(rounds: int = ROUNDS, events: int = 20_000) -> dict[str, float]:
+    """The same for single events, all of them, beside frames of one row through the columns (a hundredth of them, scaled)."""
+    flights, _ = _data()
+    fset = Document(name="flights", entities=(Entity("origin"),), timestamp_key="time")
+    pipeline = steps.compile_steps([one.step(str(number)) for number, one in enumerate(SIX)], fset, schema=flights.schema)
+    rows = flights.head(events).to_dicts()
+
+    def each() -> None:
+        for row in rows:
+            pipeline.event(row)
+
+    def frames() -> None:
+        for row in rows[: events // 100]:
+            pipeline.columns(pl.DataFrame([row], schema=flights.schema))
+
+    found = _median({"ours": each, "frames of one row": frames}, rounds)
+    return {"ours": found["ours"], "frames of one row": 100 * found["frames of one row"]}
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = {
             "flights × weather, 336,776 rows": point_in_time(folder, 1), "the same, rows handed over": entity_rows(folder),
             "ten times that": point_in_time(folder, 10, 3), "ingest of 336,776 rows": offline_ingest(folder),
+            "six steps, 336,776 rows": six_steps(), "six steps, 20,000 events": six_steps_of_one_event(),
         }  # fmt: skip
     for what, found in rows.items():
         (_, ours), (beside, other) = found.items()

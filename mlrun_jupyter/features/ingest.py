@@ -22,6 +22,7 @@ from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundEr
 from mlrun_jupyter.features import frames, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, needed, online_table, part
+from mlrun_jupyter.features.steps import certify, compile_steps, describe
 from mlrun_jupyter.model.clock import iso, parse
 from mlrun_jupyter.model.features import FeatureSet, Source, Status
 
@@ -50,11 +51,21 @@ class Ingested:
     report: dict[str, Any] = field(default_factory=dict)
 
 
-def prepared(place: Place, document: FeatureSet, data: Any, *, history: bool, notes: list[str]) -> tuple[pl.DataFrame, pl.DataFrame | None, dict[str, Any]]:
-    """The rows as they would be written, those that go into the quarantine, and what the validators counted."""
+def prepared(
+    place: Place, document: FeatureSet, data: Any, *, history: bool, notes: list[str], certificates: list[dict[str, Any]] | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame | None, dict[str, Any]]:
+    """The rows as they would be written, those that go into the quarantine, and what the validators counted.
+
+    :param certificates: gets the certificate of the steps.
+    """
     frame = frames.rows(data, fset=document, note=notes.append)
     if document.steps:
-        frame = needed("steps", "the steps of a set").compile_steps(document.steps, document).columns(frame)
+        pipeline = compile_steps(document.steps, document, table=place.newest)
+        if certificates is not None:
+            certificates.append(certify(pipeline, frame))
+            if not certificates[-1]["equal"]:
+                notes.append(describe(certificates[-1]))
+        frame = pipeline.columns(frame)
         frame = frames.rows(frame, fset=document, note=notes.append, allow_empty=True)
     declared = {one.name: one.value_type for one in document.features if one.value_type}
     frame = frames.typed(frame, {name: kind for name, kind in declared.items() if name in frame.columns})
@@ -117,6 +128,7 @@ def ingest(
     if incremental and source is None:
         raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
     notes: list[str] = []
+    certificates: list[dict[str, Any]] = []
     with _recorded(place, document, source) as run:
         place.definitions.put_feature_object(document)
         table = place.table(document)
@@ -139,14 +151,14 @@ def ingest(
                 assert isinstance(newest, datetime)
                 marking[name] = iso(newest)
                 transaction = (name, int(newest.timestamp() * 1_000_000))
-        frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes)
+        frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
         version = _write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction)
         if refused is not None and refused.height:
             place.offline.table(place.project, f"{document.name}.quarantine").append(refused.to_arrow(), marks={"version": str(version)})
             notes.append(f"{refused.height} rows went into the quarantine")
         _bring_online(place, document)
         _copies(document, frame)
-        _show(place, document, frame, version, run.uid if run else "")
+        _show(place, document, frame, version, run.uid if run else "", certificates[0] if certificates else {})
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
@@ -268,7 +280,7 @@ def _point(place: Place, document: FeatureSet, name: str) -> None:
 # -- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int, run: str) -> None:
+def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int, run: str, certificate: dict[str, Any]) -> None:
     statistics = part("statistics")
     stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()}) if statistics else {}
     head = frame.head(PREVIEW)
@@ -280,7 +292,8 @@ def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int,
         if status.version > version:
             return status
         return msgspec.structs.replace(
-            status, state="ready", definition=document.hash, version=version, rows=rows, schema=schema, stats=stats or status.stats, preview=preview, run=run
+            status, state="ready", definition=document.hash, version=version, rows=rows, schema=schema, stats=stats or status.stats, preview=preview, run=run,
+            certificate=certificate,
         )  # fmt: skip
 
     place.change_status("feature-set", document.name, change)

@@ -61,6 +61,17 @@ class Place:
     def set(self, name: str, tag: str = "", hash: str = "") -> FeatureObject:
         return self.definitions.get_feature_object("feature-set", self.project, name, tag=tag, hash=hash)
 
+    def newest(self, name: str) -> tuple[Any, tuple[str, ...]]:
+        """The newest row of each key of a set, as a polars frame, and its keys.
+
+        :raises MLRunNotFoundError: when there is no such set, or nothing was ingested into it.
+        """
+        from mlrun_jupyter.features.tables import newest
+
+        document = self.set(name).document
+        assert isinstance(document, FeatureSet)
+        return newest(self, document)
+
     def change_status(self, kind: Kind, name: str, change: Callable[[Status], Status]) -> Status:
         """Read, change, write; again when another wrote meanwhile."""
         for _ in range(20):

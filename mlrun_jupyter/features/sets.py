@@ -17,6 +17,9 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.features import frames, tables
 from mlrun_jupyter.features.ingest import Ingested, ingest, preview
 from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.steps.certificate import describe
+from mlrun_jupyter.features.steps.graph import Graph
+from mlrun_jupyter.features.steps.user import plain_source
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.canonical import to_yaml
 from mlrun_jupyter.model.features import (
@@ -169,6 +172,25 @@ class FeatureSet(Definition):
         known = [one.name for one in (*self.document.entities, *self.document.features)]
         raise MLRunNotFoundError(f"{self.name!r} describes no column {name!r}", why=f"it describes {frames.near(name, known) or 'none'}")
 
+    @property
+    def graph(self) -> Graph:
+        """The steps between the source and the table; ``fset.graph.to(step)`` adds one.
+
+        >>> fset.graph.to(fstore.Extend(speed="distance / air_time * 60")).to(fstore.Filter("speed > 0"))
+        """
+        return Graph(lambda: self.document, lambda document: self._change(steps=document.steps), self._take)
+
+    @staticmethod
+    def _take(given: Any) -> str:
+        return plain_source(given)
+
+    def plot(self, filename: str = "", **options: Any) -> Any:
+        """The graph as a picture; ``filename``: written there as SVG as well."""
+        found = self.graph.plot()
+        if filename:
+            found.save(filename)
+        return found
+
     def add_aggregation(
         self, column: str, operations: Any, windows: Any, period: str = "", name: str = "", late: str = ""
     ) -> FeatureSet:
@@ -282,12 +304,18 @@ class FeatureSet(Definition):
         lines += [f"  {row[0]:<{wide}}  {row[1]:<9} {row[2]:<8} {row[3]}".rstrip() for row in rows[:30]]
         if len(rows) > 30:
             lines.append(f"  … and {len(rows) - 30} more")
+        if self.document.steps:
+            lines += ["steps: " + " → ".join(step.name for step in self.document.steps), *(describe(status.certificate).splitlines() if status.version >= 0 else ())]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         status = self.status
         where = f"{status.rows:,} rows · version {status.version}" if status.version >= 0 else "no rows yet"
-        return _html("feature set", self.name, where, self.document.description, ("column", "type", "role", "description"), self._rows())
+        table = _html("feature set", self.name, where, self.document.description, ("column", "type", "role", "description"), self._rows())
+        if not self.document.steps:
+            return table
+        said = f"<p style='white-space:pre-line'>{escape(describe(status.certificate))}</p>" if status.version >= 0 else ""
+        return f"{table}<details><summary>{len(self.document.steps)} steps</summary>{self.graph._repr_html_()}</details>{said}"
 
 
 class FeatureVector(Definition):

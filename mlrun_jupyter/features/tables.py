@@ -67,6 +67,14 @@ def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> 
     return Snapshot(document, found, types, files)
 
 
+def newest(place: Place, document: FeatureSet) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The newest row of each key: by its time, then by when it was known, then by when it came."""
+    there = snapshot(place, document)
+    order = [*filter(None, (document.timestamp_key, document.known_at)), ARRIVAL]
+    rows = there.scan().collect().sort(order).unique(subset=list(document.keys), keep="last", maintain_order=True)
+    return rows.drop(ARRIVAL), document.keys
+
+
 def window(frame: pl.LazyFrame, column: str, start: datetime | None, end: datetime | None) -> pl.LazyFrame:
     """Rows from ``start`` to ``end``, both included."""
     import polars as pl
