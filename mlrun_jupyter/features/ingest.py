@@ -13,15 +13,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
-from mlrun_jupyter.features import frames, sources, tables
+from mlrun_jupyter.features import frames, sources, statistics, tables, validation, windows
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.places import Place, needed, online_table, part
+from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.steps import certify, compile_steps, describe
 from mlrun_jupyter.model.clock import iso, parse
 from mlrun_jupyter.model.features import FeatureSet, Source, Status
@@ -71,11 +72,8 @@ def prepared(
     frame = frames.typed(frame, {name: kind for name, kind in declared.items() if name in frame.columns})
     refused: Any = None
     counts: dict[str, Any] = {}
-    validators = part("validation")
     if any(one.validator for one in document.features):
-        if validators is None:
-            needed("validation", "validators")
-        checked = validators.validate(frame, document)
+        checked = validation.validate(frame, document)
         frame, refused, counts = checked.frame, checked.quarantine, checked.counts
     if document.aggregations:
         frame = _aggregated(place, document, frame, history)
@@ -86,7 +84,6 @@ def prepared(
 def _aggregated(place: Place, document: FeatureSet, frame: pl.DataFrame, history: bool) -> pl.DataFrame:
     import polars as pl
 
-    windows = needed("windows", "aggregations")
     if not document.timestamp_key:
         raise FeatureError(f"{document.name!r} has aggregations and no timestamp_key", why="windows are of time", next_step="say which column is the time of an event")
     before = None
@@ -158,7 +155,7 @@ def ingest(
             notes.append(f"{refused.height} rows went into the quarantine")
         _bring_online(place, document)
         _copies(document, frame)
-        _show(place, document, frame, version, run.uid if run else "", certificates[0] if certificates else {})
+        _show(place, document, frame, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
@@ -244,7 +241,7 @@ def _bring_online(place: Place, document: FeatureSet) -> None:
     for start in range(0, len(keys), BATCH):
         values = newest.select(kept).slice(start, BATCH).to_dicts()
         if states is not None:
-            column = needed("windows", "aggregations").STATE_COLUMN
+            column = windows.STATE_COLUMN
             for key, row in zip(keys[start : start + BATCH], values, strict=True):
                 row[column] = states.dump(key)
         store.put(name, list(zip(keys[start : start + BATCH], times[start : start + BATCH], values, strict=True)))
@@ -254,7 +251,6 @@ def _bring_online(place: Place, document: FeatureSet) -> None:
 
 def _states(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame) -> Any:
     """The windows of the entities that have new rows, from all rows that they have."""
-    windows = needed("windows", "aggregations")
     columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
     rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi").sort(ARRIVAL).drop(ARRIVAL)
     return windows.build(
@@ -280,9 +276,10 @@ def _point(place: Place, document: FeatureSet, name: str) -> None:
 # -- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int, run: str, certificate: dict[str, Any]) -> None:
-    statistics = part("statistics")
-    stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()}) if statistics else {}
+def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int, run: str, certificate: dict[str, Any], *, appended: bool) -> None:
+    """The statistics are those of the whole table, whatever the last ingest was."""
+    batch = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
+    whole = cache(lambda: statistics.collect(tables.snapshot(place, document, version).scan().drop(ARRIVAL).collect()))
     head = frame.head(PREVIEW)
     preview = (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
     schema = {name: frames.value_type(kind) for name, kind in tables.snapshot(place, document).schema.items()}
@@ -291,8 +288,15 @@ def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int,
     def change(status: Status) -> Status:
         if status.version > version:
             return status
+        if rows == frame.height:
+            stats = batch
+        elif appended and status.version + 1 == version and status.stats:
+            stats = statistics.merge(status.stats, batch)
+        else:
+            # rows were replaced, or a status between was never written
+            stats = whole()
         return msgspec.structs.replace(
-            status, state="ready", definition=document.hash, version=version, rows=rows, schema=schema, stats=stats or status.stats, preview=preview, run=run,
+            status, state="ready", definition=document.hash, version=version, rows=rows, schema=schema, stats=stats, preview=preview, run=run,
             certificate=certificate,
         )  # fmt: skip
 

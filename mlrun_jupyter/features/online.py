@@ -22,8 +22,8 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     MLRunPreconditionFailedError,
 )
-from mlrun_jupyter.features import frames, retrieve
-from mlrun_jupyter.features.places import Place, needed, online_table
+from mlrun_jupyter.features import frames, retrieve, windows
+from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.model.features import FeatureSet, FeatureVector, seconds
 
 STATISTICS = {"$mean": "mean", "$min": "min", "$max": "max", "$std": "std", "$count": "count", "$mode": "top"}
@@ -83,7 +83,7 @@ class OnlineVectorService:
         self._empty: dict[str, Any] = dict.fromkeys(self.features)
         self._imputed = self._policy(dict(impute_policy or {}))
         self._plans: dict[tuple[str, ...], list[tuple[_Set, list[tuple[str, Callable[[Any], str | None]]]]]] = {}
-        self._answer = needed("windows", "aggregations").answer if any(one.windows for one in self._sets) else None
+        self._answer = windows.answer if any(one.windows for one in self._sets) else None
         self._checked = clock.monotonic()
         self.status = "ready"
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
-
-import msgspec
 
 from mlrun_jupyter.errors import MLRunConflictError, MLRunPreconditionFailedError
 from mlrun_jupyter.model.features import FeatureObject, FeatureSet, Kind, Status
@@ -86,21 +82,3 @@ class Place:
 def online_table(status: Status, name: str) -> str:
     """The name of a set's table in the online store: it changes when the set is overwritten, so that readers see old rows or new ones."""
     return next((str(one["table"]) for one in status.targets if one.get("kind") == "online" and one.get("table")), name)
-
-
-def part(name: str) -> Any:
-    """A module of features that stands beside this one; ``None`` when this installation lacks it."""
-    full = f"mlrun_jupyter.features.{name}"
-    return import_module(full) if find_spec(full) else None
-
-
-def needed(name: str, what: str) -> Any:
-    """:raises MLRunPreconditionFailedError: when the module is not there; better than leaving out what it would do."""
-    found = part(name)
-    if found is None:
-        raise MLRunPreconditionFailedError(f"{what} cannot be evaluated", why=f"this installation has no features.{name}", next_step="upgrade mlrun-jupyter")
-    return found
-
-
-def replaced(status: Status, **changes: Any) -> Status:
-    return msgspec.structs.replace(status, **changes)

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import FeatureError, MLRunNotFoundError, NameInvalidError
-from mlrun_jupyter.features import asof, frames, tables
+from mlrun_jupyter.features import asof, expressions, frames, tables, windows
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.places import Place, needed
+from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import iso, now
 from mlrun_jupyter.model.features import FeatureSet, FeatureVector, JoinStep, Reference, check_column, seconds
 
@@ -335,7 +335,6 @@ def _aggregated(left: pl.DataFrame, rows: pl.DataFrame, part: Part, pairs: Mappi
     """What the windows held at the moment of each row: not the value of the newest row, since windows empty themselves as time goes by."""
     import polars as pl
 
-    windows = needed("windows", "aggregations")
     document = part.document
     asks = left.select(*(pl.col(column).alias(key) for column, key in pairs.items()), pl.col(time).alias("__at"))
     found = windows.lookup(
@@ -346,7 +345,6 @@ def _aggregated(left: pl.DataFrame, rows: pl.DataFrame, part: Part, pairs: Mappi
 
 
 def _condition(text: str, frame: pl.DataFrame) -> Any:
-    expressions = needed("expressions", "a query")
     return expressions.compile(text, dict(frame.schema)).column
 
 

@@ -356,9 +356,9 @@ class FeatureVector(Definition):
 
     def get_online_feature_service(self, **options: Any) -> Any:
         """Serves the newest features by key."""
-        from mlrun_jupyter.features.places import needed
+        from mlrun_jupyter.features.online import OnlineVectorService
 
-        return needed("online", "online features").OnlineVectorService(self.place(), self._homed(), **options)
+        return OnlineVectorService(self.place(), self._homed(), **options)
 
     def leakage_check(self, training: Any, entity_timestamp_column: str, sample: int = 1000) -> Any:
         """Which features of a training set hold what was not known at the time of their rows."""

@@ -105,12 +105,10 @@ def offline_features(
 
 def note(place: Place, vector: FeatureVector, found: retrieve.Retrieved) -> None:
     """Record on the vector what was read last, and the statistics of it."""
-    from mlrun_jupyter.features import frames
-    from mlrun_jupyter.features.places import part
+    from mlrun_jupyter.features import frames, statistics
 
-    statistics = part("statistics")
     schema = {name: frames.value_type(kind) for name, kind in found.frame.schema.items()}
-    stats = statistics.collect(found.frame, schema) if statistics else {}
+    stats = statistics.collect(found.frame, schema)
     place.definitions.put_feature_object(vector)
     targets = tuple({"kind": "read", "set": name, **one} for name, one in found.record["sets"].items())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -10,46 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from mlrun_jupyter.backends.offline import delta
+from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import FeatureSet
 
 
-class FileOnline:
-    """An online store in one JSON file, replaced whole: so simple that it can be trusted in a test of kills."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def _read(self) -> dict[str, dict[str, Any]]:
-        return json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def _write(self, found: Any) -> None:
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(found, default=str))
-        part.replace(self.path)
-
-    def put(self, table: str, rows: Any) -> int:
-        found = self._read()
-        there = found.setdefault(table, {})
-        for key, time, values in rows:
-            if key not in there or time >= there[key][0]:
-                there[key] = [time, dict(values)]
-        self._write(found)
-        return len(rows)
-
-    def get(self, table: str, keys: Any) -> list[Any]:
-        return [self._read().get(table, {}).get(key) for key in keys]
-
-    def delete(self, table: str) -> None:
-        found = self._read()
-        found.pop(table, None)
-        self._write(found)
-
-
 def place_in(folder: Path) -> Place:
-    online = FileOnline(folder / "online.json")
-    return Place("lab", SqlRunStore(f"sqlite:///{folder}/s.db"), delta.DeltaStore(folder / "tables"), online=lambda: online)  # type: ignore[arg-type,return-value]
+    online = LmdbStore(folder / "online")
+    return Place("lab", SqlRunStore(f"sqlite:///{folder}/s.db"), delta.DeltaStore(folder / "tables"), online=lambda: online)  # type: ignore[arg-type]
 
 
 def set_in(folder: Path) -> FeatureSet:
@@ -76,8 +44,8 @@ def main(folder: Path, point: int, overwrite: bool) -> None:
 
     delta.DeltaTable.append = deadly(delta.DeltaTable.append)  # type: ignore[method-assign]
     delta.DeltaTable.overwrite = deadly(delta.DeltaTable.overwrite)  # type: ignore[method-assign]
-    FileOnline.put = deadly(FileOnline.put)  # type: ignore[method-assign]
-    FileOnline.delete = deadly(FileOnline.delete)  # type: ignore[method-assign]
+    LmdbStore.put = deadly(LmdbStore.put)  # type: ignore[method-assign]
+    LmdbStore.delete = deadly(LmdbStore.delete)  # type: ignore[method-assign]
     SqlRunStore.put_feature_object = deadly(SqlRunStore.put_feature_object)  # type: ignore[method-assign]
     SqlRunStore.put_feature_status = deadly(SqlRunStore.put_feature_status)  # type: ignore[method-assign]
     set_in(folder).ingest(overwrite=overwrite, incremental=not overwrite)

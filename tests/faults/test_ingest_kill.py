@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.features.frames import key_text
 from mlrun_jupyter.features.places import online_table
 from tests.faults import ingest_killed
@@ -33,7 +34,7 @@ def _run(folder: Path, point: int, mode: str) -> subprocess.CompletedProcess[str
 def _check(folder: Path, expected: pl.DataFrame) -> None:
     fset = ingest_killed.set_in(folder)
     assert fset.to_dataframe(df_module="polars")["value"].to_list() == expected["value"].to_list()
-    store = ingest_killed.FileOnline(folder / "online.json")
+    store = LmdbStore(folder / "online")
     newest = dict(zip(expected["key"], expected["value"], strict=True))
     found = store.get(online_table(fset.status, "flights"), [key_text([key]) for key in newest])
     assert [row and row[1]["value"] for row in found] == list(newest.values())

@@ -41,12 +41,14 @@ Why they agree: sums are exact, so that no order of adding and no grouping into 
 among values, with a rule for ties.
 """
 
+from typing import Any
+
 from mlrun_jupyter.features.windows.plan import STATE_COLUMN, Plan, Report, plan
 
 __all__ = ["STATE_COLUMN", "Plan", "Report", "State", "aggregate", "answer", "build", "lookup", "plan"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     # numpy and polars come with the batch evaluation only
     if name in ("aggregate", "build", "lookup"):
         from mlrun_jupyter.features.windows import batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import (
     FeatureDataError,
@@ -20,7 +22,7 @@ from mlrun_jupyter.errors import (
     MLRunInvalidArgumentError,
     SchemaDriftError,
 )
-from mlrun_jupyter.features import sources
+from mlrun_jupyter.features import sources, tables
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
@@ -30,34 +32,16 @@ from mlrun_jupyter.model.features import Target
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
-class Online:
-    """A dictionary with the rule of online stores: newer wins."""
-
-    def __init__(self) -> None:
-        self.tables: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {}
-
-    def put(self, table: str, rows: Any) -> int:
-        there = self.tables.setdefault(table, {})
-        for key, time, values in rows:
-            if key not in there or time >= there[key][0]:
-                there[key] = (time, dict(values))
-        return len(rows)
-
-    def get(self, table: str, keys: Any) -> list[Any]:
-        return [self.tables.get(table, {}).get(key) for key in keys]
-
-    def delete(self, table: str) -> None:
-        self.tables.pop(table, None)
+@pytest.fixture
+def online(tmp_path: Path) -> Iterator[LmdbStore]:
+    store = LmdbStore(tmp_path / "online")
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def online() -> Online:
-    return Online()
-
-
-@pytest.fixture
-def place(tmp_path: Path, online: Online) -> Place:
-    return Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"), online=lambda: online)  # type: ignore[arg-type,return-value]
+def place(tmp_path: Path, online: LmdbStore) -> Place:
+    return Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"), online=lambda: online)  # type: ignore[arg-type]
 
 
 def frame(*keys: str, value: Any = 1.0, hour: int = 0) -> pl.DataFrame:
@@ -68,7 +52,7 @@ def made(place: Place, **options: Any) -> FeatureSet:
     return FeatureSet("flights", entities=["key"], timestamp_key="time", place=place, **options)
 
 
-def test_rows_are_appended_replaced_by_key_and_time_or_all_replaced(place: Place, online: Online) -> None:
+def test_rows_are_appended_replaced_by_key_and_time_or_all_replaced(place: Place, online: LmdbStore) -> None:
     fset = made(place)
     fset.ingest(frame("a", "b"))
     fset.ingest(frame("a", value=2.0, hour=1))
@@ -78,20 +62,38 @@ def test_rows_are_appended_replaced_by_key_and_time_or_all_replaced(place: Place
     assert online.get(table, [key_text(["a"])])[0][1]["value"] == 3.0
     fset.ingest(frame("z", value=0.0), overwrite=True)
     again = online_table(fset.status, "flights")
-    assert table != again and table not in online.tables
-    assert {key for key in online.tables[again] if not key.startswith("__")} == {key_text(["z"])}
+    assert table != again and online.info(table)["rows"] == 0
+    assert {key for key, _, _ in online.scan(again)} == {key_text(["z"])}
     assert fset.status.rows == 1 and fset.status.version == 3
     assert fset.to_dataframe(version=0, df_module="polars").height == 2
 
 
-def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: Online) -> None:
+def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: LmdbStore) -> None:
     fset = made(place)
     fset.ingest(frame("a", value=2.0, hour=5))
     fset.ingest(frame("a", value=1.0, hour=1))
     assert online.get(online_table(fset.status, "flights"), [key_text(["a"])])[0][1]["value"] == 2.0
 
 
-def test_a_store_that_is_behind_is_brought_up_by_the_next_ingest(place: Place, online: Online) -> None:
+def test_statistics_are_those_of_the_whole_table(place: Place) -> None:
+    fset = made(place)
+
+    def told() -> tuple[int, float, float]:
+        found = fset.status.stats["value"]
+        return found["count"], found["mean"], found["max"]
+
+    fset.ingest(pl.concat([frame("a", value=1.0), frame("b", value=3.0)]))
+    fset.ingest(frame("c", value=8.0))
+    assert told() == (3, 4.0, 8.0)
+    fset.ingest(frame("c", value=5.0), upsert=True)
+    assert told() == (3, 3.0, 5.0)
+    # a process that died between the commit and the status left the statistics behind
+    place.table(fset.document).append(tables.snapshot(place, fset.document).scan().collect().head(1).to_arrow())
+    fset.ingest(frame("d", value=9.0))
+    assert told()[0] == 5 and told()[2] == 9.0
+
+
+def test_a_store_that_is_behind_is_brought_up_by_the_next_ingest(place: Place, online: LmdbStore) -> None:
     import msgspec
 
     fset = made(place)
