@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pytest
 
 import mlrun_jupyter.feature_store as fstore
@@ -149,3 +150,12 @@ def test_texts_of_keys_are_those_that_were_written(project: Any) -> None:
         assert _key(row, pairs) == frames.key_texts(frame, list(row))[0]
 
     check()
+
+
+@pytest.mark.parametrize("keys", [times(0, 1), [b"\x00\xff", b"b"], [1.5, 2.0], ["é\u2028", "b"], [date(2026, 5, 1), date(2026, 5, 2)]], ids=["times", "bytes", "floats", "texts", "dates"])
+def test_windows_of_keys_of_every_type_are_served(project: Any, keys: list[Any]) -> None:
+    fset = fstore.FeatureSet("w", entities=["k"], timestamp_key="time")
+    fset.add_aggregation("x", ["sum"], ["1h"], period="10m")
+    fset.ingest(pl.DataFrame({"k": [keys[0], keys[0], keys[1]], "time": times(0, 5, 5), "x": [1.0, 2.0, 4.0]}))
+    served = fstore.FeatureVector("v", ["w.x_sum_1h"]).get_online_feature_service()
+    assert served.get([{"k": keys[0]}, {"k": keys[1]}], as_list=True, at=START + timedelta(minutes=6)) == [[3.0], [4.0]]
