@@ -95,7 +95,7 @@ class Cluster:
         made = self._start(
             "worker", self.address, "--nthreads", str(options["threads"]), "--nworkers", "1", "--nanny" if options["nanny"] else "--no-nanny",
             "--local-directory", str(self.folder / f"scratch-{len(self._processes)}"), "--no-dashboard", "--host", "127.0.0.1",
-            *(["--resources", str(options["resources"])] if options["resources"] else []), "--death-timeout", "5",
+            *(["--resources", str(options["resources"])] if options["resources"] else []), "--death-timeout", "60",
         )  # fmt: skip
         until(lambda: self._workers() > before, 180)
         return made

@@ -147,12 +147,12 @@ class ExecutorTests:
         self.nothing_is_left(run.uid)
 
     def test_logs_come_while_it_runs_and_it_is_alive_meanwhile(self, function: Any, executor: str, project: Any) -> None:
-        run = self.started(function, executor, "ticks", params={"n": 25})
+        run = self.started(function, executor, "ticks", params={"n": 60})
         until(lambda: "tick 1" in run.logs())
         made = EXECUTORS.load(executor)(project._session.settings)
         assert run.state() == "running" and made.alive(run.refresh()) is True
         run.wait_for_completion(timeout=120)
-        assert [line for line in run.logs().splitlines() if "tick" in line] == [f"tick {n}" for n in range(25)]
+        assert [line for line in run.logs().splitlines() if "tick" in line] == [f"tick {n}" for n in range(60)]
         until(lambda: made.alive(run.refresh()) is not True)
         # asking to stop what has ended changes nothing
         made.stop(run.refresh(), grace=1.0)
