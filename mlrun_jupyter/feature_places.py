@@ -30,6 +30,7 @@ def place_of(session: Session, project: str, *, folder: Path | None = None, begi
     store: Any = session.store
     return Place(
         project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(home / "offline"), online=_online(session, project), folder=folder,
+        catalogue=home / "catalogue" / f"{project}.yaml",
         begin=begin, another=lambda name: place_of(session, name),
     )  # fmt: skip
 

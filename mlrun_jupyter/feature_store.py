@@ -8,14 +8,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mlrun_jupyter import contexts
-from mlrun_jupyter.errors import MLRunConflictError
+from mlrun_jupyter.errors import MLRunConflictError, MLRunInvalidArgumentError, MLRunMissingDependencyError
 from mlrun_jupyter.feature_places import place_of, split, take_along
-from mlrun_jupyter.features import sets
+from mlrun_jupyter.features import catalogue, sets
+from mlrun_jupyter.features.catalogue import Found
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import JoinGraph
@@ -42,10 +44,10 @@ from mlrun_jupyter.project import get_current_project, get_or_create_project, se
 
 __all__ = [
     "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
-    "FeatureVector", "Filter", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
+    "FeatureVector", "Filter", "Found", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
     "ParquetSource", "Rename", "SQLSource", "Select", "SetEventMetadata", "Source", "Target", "Validator", "delete_feature_set",
-    "delete_feature_vector", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
-    "leakage_check", "list_feature_sets", "list_feature_vectors", "preview", "quarantine",
+    "catalogue_file", "delete_feature_vector", "get_catalogue", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
+    "leakage_check", "list_entities", "list_feature_sets", "list_feature_vectors", "list_features", "preview", "quarantine",
 ]  # fmt: skip
 
 
@@ -140,6 +142,45 @@ def list_feature_vectors(project: str = "", **conditions: Any) -> Page[Any]:
     return place.definitions.list_feature_objects("feature-vector", place.project, **conditions)
 
 
+def list_features(text: str = "", project: str = "", *, name: str = "", entity: str = "", owner: str = "", labels: Sequence[str] = ()) -> list[Found]:
+    """Features of all sets; see :func:`mlrun_jupyter.features.catalogue.search`.
+
+    >>> [one.reference for one in fstore.list_features("delay", entity="tailnum")]
+    """
+    return catalogue.search(_place(project), text=text, name=name, entity=entity, owner=owner, labels=labels)
+
+
+def list_entities(text: str = "", project: str = "", *, name: str = "", labels: Sequence[str] = ()) -> list[Found]:
+    """Keys of all sets, one for each set that has it."""
+    return catalogue.search(_place(project), text=text, name=name, labels=labels, roles=("entity",))
+
+
+def catalogue_file(project: str = "", versions: Any = None, path: str = "") -> str:
+    """The path of the project's catalogue, for ``intake.open_catalog``; brought up to date first.
+
+    :param versions: ``response.record`` of a training set: a catalogue of these versions of the tables is written, to ``path``.
+    :raises MLRunInvalidArgumentError: for versions without a path: the project's own catalogue is of the newest.
+    """
+    place = _place(project)
+    if versions is not None and not path:
+        raise MLRunInvalidArgumentError("a catalogue of given versions needs a path", why="the project's own is of the newest", next_step="pass path=")
+    file = Path(path) if path else place.catalogue
+    assert file is not None
+    return str(catalogue.write(place, file, versions))
+
+
+def get_catalogue(project: str = "") -> Any:
+    """The project's catalogue, opened with Intake.
+
+    :raises MLRunMissingDependencyError: without Intake.
+    """
+    try:
+        import intake
+    except ImportError as error:
+        raise MLRunMissingDependencyError("the catalogue is opened with Intake", why=str(error), next_step="pip install 'mlrun-jupyter[features]'") from error
+    return intake.open_catalog(catalogue_file(project))
+
+
 def ingest(featureset: Any, source: Any = None, **options: Any) -> Ingested:
     """Ingest rows into a set, by object or name; options as :meth:`FeatureSet.ingest`."""
     return (featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))).ingest(source, **options)
@@ -187,6 +228,7 @@ def delete_feature_set(name: str, project: str = "", tag: str = "", uid: str = "
             if place.online is not None:
                 place.online().delete(online_table(found.status, name))
     place.definitions.delete_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
+    catalogue.refresh(place)
 
 
 def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str = "") -> None:
@@ -194,6 +236,7 @@ def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str 
     place = _place(project)
     place.definitions.get_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
     place.definitions.delete_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
+    catalogue.refresh(place)
 
 
 def quarantine(featureset: str, project: str = "") -> Any:

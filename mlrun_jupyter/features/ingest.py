@@ -20,7 +20,7 @@ from uuid import uuid4
 import msgspec
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
-from mlrun_jupyter.features import frames, sources, statistics, tables, validation, windows
+from mlrun_jupyter.features import catalogue, frames, sources, statistics, tables, validation, windows
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.steps import certify, compile_steps, describe
@@ -285,7 +285,11 @@ def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int,
     schema = {name: frames.value_type(kind) for name, kind in tables.snapshot(place, document).schema.items()}
     rows = place.table(document).rows()
 
+    columns: dict[str, str] = {}
+
     def change(status: Status) -> Status:
+        nonlocal columns
+        columns = status.schema
         if status.version > version:
             return status
         if rows == frame.height:
@@ -301,6 +305,8 @@ def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int,
         )  # fmt: skip
 
     place.change_status("feature-set", document.name, change)
+    if columns != schema:
+        catalogue.refresh(place)
 
 
 def _shown(value: Any) -> Any:
