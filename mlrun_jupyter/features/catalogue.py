@@ -16,7 +16,15 @@ import msgspec
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.tables import versions_of
-from mlrun_jupyter.model.features import Entity, Feature, FeatureObject, FeatureSet, FeatureVector, Kind, Status
+from mlrun_jupyter.model.features import (
+    Entity,
+    Feature,
+    FeatureObject,
+    FeatureSet,
+    FeatureVector,
+    Kind,
+    Status,
+)
 
 TABLE = "intake.readers.datatypes:DeltalakeTable"
 VECTOR = "mlrun_jupyter.feature_readers:Vector"
