@@ -13,9 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlrun_jupyter import contexts
-from mlrun_jupyter.errors import MLRunConflictError, MLRunInvalidArgumentError, MLRunMissingDependencyError
-from mlrun_jupyter.feature_places import place_of, split, take_along
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunMissingDependencyError,
+    MLRunNotFoundError,
+)
+from mlrun_jupyter.feature_places import place_of, read_definition, split, take_along
 from mlrun_jupyter.features import catalogue, sets
 from mlrun_jupyter.features.catalogue import Found
 from mlrun_jupyter.features.ingest import Ingested
@@ -38,6 +45,7 @@ from mlrun_jupyter.features.steps import (
     SetEventMetadata,
 )
 from mlrun_jupyter.features.vectors import OfflineVectorResponse
+from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
 from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.project import get_current_project, get_or_create_project, session
@@ -46,8 +54,8 @@ __all__ = [
     "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
     "FeatureVector", "Filter", "Found", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
     "ParquetSource", "Rename", "SQLSource", "Select", "SetEventMetadata", "Source", "Target", "Validator", "delete_feature_set",
-    "catalogue_file", "delete_feature_vector", "get_catalogue", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
-    "leakage_check", "list_entities", "list_feature_sets", "list_feature_vectors", "list_features", "preview", "quarantine",
+    "catalogue_file", "delete_feature_vector", "get_catalogue", "get_feature_object", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
+    "leakage_check", "list_entities", "list_feature_sets", "list_feature_vectors", "list_features", "load", "preview", "quarantine",
 ]  # fmt: skip
 
 
@@ -128,6 +136,30 @@ def get_feature_set(uri: str, project: str = "") -> FeatureSet:
 def get_feature_vector(uri: str, project: str = "") -> FeatureVector:
     """By name, ``name:tag``, ``name@hash``, ``project/name`` or ``store://feature-vectors/…``."""
     return FeatureVector(document=_found("feature-vector", uri, project))
+
+
+def get_feature_object(name: str, project: str = "") -> FeatureSet | FeatureVector:
+    """The set, else the vector, of the name.
+
+    :raises MLRunNotFoundError: when there is neither, with the nearest names.
+    """
+    try:
+        return get_feature_set(name, project)
+    except MLRunNotFoundError as no_set:
+        try:
+            return get_feature_vector(name, project)
+        except MLRunNotFoundError:
+            raise no_set from None
+
+
+def load(path: str | Path, project: str = "") -> FeatureSet | FeatureVector:
+    """The set or vector that a YAML file defines, as :meth:`FeatureSet.to_yaml` writes it; it is not stored before ``save``.
+
+    :raises DefinitionError: for a file that is no such definition, with the place of the fault.
+    """
+    document = read_definition(Path(path))
+    document = msgspec.structs.replace(document, project=project or _place().project)
+    return FeatureSet(document=document) if isinstance(document, model.FeatureSet) else FeatureVector(document=document)
 
 
 def list_feature_sets(project: str = "", **conditions: Any) -> Page[Any]:

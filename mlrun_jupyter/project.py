@@ -17,6 +17,7 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     NoProjectError,
 )
+from mlrun_jupyter.feature_places import register
 from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml
@@ -463,18 +464,24 @@ def load_project(context: str | Path = "./", url: str = "", name: str = "", **op
             document, metadata=msgspec.structs.replace(document.metadata, name=check_label(name, "project"))
         )
     session().store.put_project(document)
-    return set_current_project(Project(session(), document, context))
+    project = Project(session(), document, context)
+    register(session(), project.name, Path(project.context) / "features")
+    return set_current_project(project)
 
 
 def get_current_project(silent: bool = False) -> Project | None:
-    """The project that was chosen last in this process, or by ``MLRUN_JUPYTER_PROJECT``.
+    """The project that was chosen last in this process; inside a run that of the run; or the one of ``MLRUN_JUPYTER_PROJECT``.
 
     :raises NoProjectError: when there is none, unless ``silent``.
     """
     found: Project | None = _current.get("project")
     if found is not None and found._session is session():
         return found
-    name = session().settings.project
+    from mlrun_jupyter.worker import entry
+
+    order = entry.current_order()
+    # the setting comes from whoever started the run, and may name another project
+    name = order.project if order is not None else session().settings.project
     if name:
         return get_or_create_project(name)
     if silent:

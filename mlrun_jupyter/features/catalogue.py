@@ -69,7 +69,8 @@ def objects(place: Place, kind: Kind, **conditions: Any) -> Iterator[FeatureObje
 def columns(document: FeatureSet, status: Status | None = None) -> list[Found]:
     """What a row of the set has: keys, times, features, in this order."""
     status = status or Status()
-    declared: dict[str, Entity | Feature] = {one.name: one for one in (*document.entities, *document.features)}
+    declared: dict[str, Entity | Feature] = {one.name: one for one in document.entities}
+    declared |= {one.name: one for one in document.features}
     made = {name for one in document.aggregations for name in one.features}
     roles = {
         **dict.fromkeys(made, "aggregation"), document.label_column: "label", document.known_at: "known at", document.timestamp_key: "time",

@@ -35,7 +35,7 @@ SEEN = "__offline"
 """The key in an online table whose time is the version of the offline table that it was brought up to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ingested:
     """What an ingest did.
 
@@ -50,6 +50,20 @@ class Ingested:
     notes: tuple[str, ...] = ()
     run: str = ""
     report: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return "\n".join([self._said(), *(f"  note: {one}" for one in self.notes), str(self.frame.head(10))])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        notes = "".join(f"<li>{escape(one)}</li>" for one in self.notes)
+        return f"<p>{self._said()}</p>{f'<ul>{notes}</ul>' if notes else ''}{self.frame.head(10).to_pandas().to_html(index=False, border=0)}"
+
+    def _said(self) -> str:
+        if self.version < 0:
+            return "nothing was new"
+        return f"{self.rows:,} rows ingested, version {self.version}" + (f"; {self.refused:,} refused" if self.refused else "")
 
 
 def prepared(
