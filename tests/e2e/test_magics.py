@@ -312,11 +312,11 @@ def test_a_generator_feeds_a_set_and_more_rows_go_into_the_one_that_is_defined(l
 
 def test_feature_cells_that_cannot_be_say_why(lab: LiveNotebook) -> None:
     nothing = lab.run("%%mlrun features calm --entity origin\nfor one in range(3):\n    pass")
-    assert "leaves no rows" in nothing.error and "generator function" in nothing.error
+    assert "leaves no rows" in nothing.text and "generator function" in nothing.text
     entity = lab.run("%%mlrun features calm --ttl 3h\nframe = 1")
-    assert "has no entity" in entity.error and "--entity COLUMN" in entity.error
+    assert "has no entity" in entity.text and "--entity COLUMN" in entity.text
     windows = lab.run("%%mlrun features calm --entity a --timestamp t --aggregate x:avg\nframe = 1")
-    assert "COLUMN:OPERATIONS:WINDOWS" in windows.error
+    assert "COLUMN:OPERATIONS:WINDOWS" in windows.text
     null = lab.run("%%mlrun features calm --entity origin\nimport pandas as pd\npd.DataFrame({'origin': [None], 'x': [1]})")
     assert "have no key 'origin'" in null.text
-    assert "has no feature set 'wether'" in lab.run("%mlrun feature wether").error
+    assert "has no feature set 'wether'" in lab.run("%mlrun feature wether").text
