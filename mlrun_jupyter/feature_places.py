@@ -159,6 +159,29 @@ def register(session: Session, project: str, folder: Path) -> list[str]:
     return changed
 
 
+def has_features(session: Session, project: str) -> bool:
+    """Whether sets or vectors are defined in the project."""
+    store: Any = session.store
+    return any(store.list_feature_objects(kind, project, limit=1) for kind in ("feature-set", "feature-vector"))
+
+
+def forget(session: Session, project: str) -> None:
+    """Delete the rows of a project's sets, offline and online, and its catalogue; definitions are the store's to delete."""
+    if not has_features(session, project):
+        return
+    from mlrun_jupyter.features import catalogue
+    from mlrun_jupyter.features.places import online_table
+
+    place = place_of(session, project)
+    for one in catalogue.objects(place, "feature-set"):
+        place.offline.delete(project, one.document.name)
+        place.offline.delete(project, f"{one.document.name}.quarantine")
+        if place.online is not None:
+            place.online().delete(online_table(one.status, one.document.name))
+    if place.catalogue is not None:
+        place.catalogue.unlink(missing_ok=True)
+
+
 def take_along(given: Any) -> str:
     """The source of a class or function with all that it needs from the notebook, script or module around it; of an installed package its import.
 

@@ -17,7 +17,7 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     NoProjectError,
 )
-from mlrun_jupyter.feature_places import register
+from mlrun_jupyter.feature_places import forget, has_features, register
 from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml
@@ -505,16 +505,17 @@ def list_projects() -> list[str]:
 
 
 def delete_project(name: str, deletion_strategy: str = "restricted") -> None:
-    """Delete a project's record; ``cascade`` also all that is recorded in it. Contents of artifacts stay."""
+    """Delete a project's record; ``cascade`` also all that is recorded in it, and the rows of its feature sets. Contents of artifacts stay."""
     store = session().store
     store.get_project(name)
     if deletion_strategy not in ("restricted", "restrict", "cascade", "check"):
         raise MLRunInvalidArgumentError(f"{deletion_strategy!r} is no deletion strategy", next_step="use restricted, cascade or check")
-    if deletion_strategy != "cascade" and (store.list_runs(name, limit=1) or store.list_functions(name)):
+    if deletion_strategy != "cascade" and (store.list_runs(name, limit=1) or store.list_functions(name) or has_features(session(), name)):
         raise MLRunConflictError(
-            f"project {name!r} is not empty", why="it has functions or runs", next_step="delete it with deletion_strategy='cascade'"
+            f"project {name!r} is not empty", why="it has functions, runs or features", next_step="delete it with deletion_strategy='cascade'"
         )
     if deletion_strategy != "check":
+        forget(session(), name)
         store.delete_project(name)
 
 
