@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlrun_jupyter.lineage import around
 TRAIN = """
 def go(context, data):
     context.log_dataset("seen", data.as_df())
+    context.log_model("model", body=b"weights", model_file="model.bin", framework="own")
     return len(data.as_df())
 """
 
@@ -36,13 +38,18 @@ def test_from_the_source_over_set_and_vector_to_the_run_that_trains(project: Any
     (workdir / "train.py").write_text(TRAIN)
     run = project.set_function("train.py", name="train", handler="go").run(inputs={"data": "vector://gusts"}, watch=False)
     assert run.wait_for_completion(timeout=120) == "completed"
+    model = project.list_models().rows[0][0]
+    assert model.spec["feature_vector"] == vector.uri and model.spec["feature_stats"]["wind"]["mean"] == 2.0
+    assert model.spec["inputs"] == [{"name": "wind", "value_type": "float"}]
+    known = json.loads(run.artifact("data_features").get())
+    assert known["sets"]["lab/weather"]["version"] == 0 and known["stats"]["wind"]["max"] == 3.0
     for start in (run._run, weather.uri, vector.uri):
         graph = around(composition.session(), start)
         titles = {node.id: f"{node.kind} {node.title}" for node in graph.nodes}
         edges = {(titles[edge.source], titles[edge.target]) for edge in graph.edges}
         assert {
             ("artifact wind.parquet", "run weather-ingest"), ("run weather-ingest", "feature-set weather"), ("feature-set weather", "feature-vector gusts"),
-            ("feature-vector gusts", "run train-go"), ("run train-go", "artifact seen"),
+            ("feature-vector gusts", "run train-go"), ("run train-go", "artifact train-go_seen"),
         } <= edges  # fmt: skip
 
 
