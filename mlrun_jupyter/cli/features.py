@@ -220,6 +220,28 @@ def features_catalogue(output: str, record: str | None, project: str | None) -> 
     click.echo(feature_store.catalogue_file(current_project(project).name, versions, output))
 
 
+@features.command("dashboard")
+@name_argument
+@click.option("--output", "-o", default="", metavar="FILE", help="Write one HTML file that needs no network; else the page is served until interrupted.")
+@click.option("--kind", type=click.Choice(["feature-set", "feature-vector"]), default=None, help="Where a set and a vector have the same name.")
+@click.option("--theme", type=click.Choice(["default", "dark"]), default="default", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="To serve at; 0: a free one.")
+@click.option("--no-show", is_flag=True, help="Open no browser.")
+@project_option
+def features_dashboard(name: str, output: str, kind: str | None, theme: str, port: int, no_show: bool, project: str | None) -> None:
+    """A page of a set or vector: distributions, missing values, values over time, correlation, lineage, code."""
+    from mlrun_jupyter import feature_store
+    from mlrun_jupyter.dashboards import features as pages
+
+    home = current_project(project).name
+    getters = {None: feature_store.get_feature_object, "feature-set": feature_store.get_feature_set, "feature-vector": feature_store.get_feature_vector}
+    one: Any = getters[kind](name, home)
+    if output:
+        click.echo(pages.save(one, output, theme))
+    else:
+        pages.serve(one, port=port, theme=theme, show=not no_show)
+
+
 @features.command("delete")
 @name_argument
 @click.option("--tag", default="", help="Only the version with this tag.")
