@@ -97,23 +97,42 @@ def _place(project: str = "") -> Place:
     return place_of(session(), current.name, folder=current.context, begin=_begin)
 
 
-class FeatureSet(sets.FeatureSet):
-    __doc__ = sets.FeatureSet.__doc__
+class _Shown:
+    """What both can do because they belong to a project of this session."""
+
+    document: Any
+    _place: Place | None
 
     def place(self) -> Place:
         return self._place or _place(self.document.project)
 
+    def dashboard(self, theme: str = "default") -> Any:
+        """A page with distributions, missing values, values over time, correlation, lineage and code, as a Panel object.
+
+        :param theme: ``default`` or ``dark``.
+        :raises MLRunMissingDependencyError: without Panel and hvPlot.
+        """
+        from mlrun_jupyter.dashboards import features as pages
+
+        return pages.page(self, theme)
+
+    def save_dashboard(self, path: str | Path, theme: str = "default") -> str:
+        """The same page as one HTML file that needs no network; returns its path."""
+        from mlrun_jupyter.dashboards import features as pages
+
+        return str(pages.save(self, path, theme))
+
+
+class FeatureSet(_Shown, sets.FeatureSet):
+    __doc__ = sets.FeatureSet.__doc__
 
     @staticmethod
     def _take(given: Any) -> str:
         return take_along(given)
 
 
-class FeatureVector(sets.FeatureVector):
+class FeatureVector(_Shown, sets.FeatureVector):
     __doc__ = sets.FeatureVector.__doc__
-
-    def place(self) -> Place:
-        return self._place or _place(self.document.project)
 
 
 def _found(kind: Any, text: str, project: str) -> Any:

@@ -19,9 +19,11 @@ def feature(words: list[str]) -> Any:
 
     parser = LineParser(prog="%mlrun feature", add_help=False, allow_abbrev=False)
     parser.add_argument("name")
-    parser.add_argument("part", nargs="?", default="", choices=("", "stats", "history", "preview"))
+    parser.add_argument("part", nargs="?", default="", choices=("", "stats", "history", "preview", "dashboard"))
     options = parser.parse_args(words)
     found = feature_store.get_feature_object(options.name)
+    if options.part == "dashboard":
+        return found.dashboard()
     return feature_displays.part(found, options.part) if options.part else found
 
 

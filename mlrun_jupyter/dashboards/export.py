@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png", ".woff2": "font/woff2"}
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2"}
 
 
 def export(page: Any, path: Path, *, title: str, theme: str = "default") -> Path:
@@ -28,7 +28,8 @@ def export(page: Any, path: Path, *, title: str, theme: str = "default") -> Path
     text = _whole(buffer.getvalue())
     c = COLOURS[theme]
     style = f"<style>html,body{{background:{c['back']};margin:0}} body{{padding:20px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color-scheme:{'dark' if theme == 'dark' else 'light'}}}</style>"
-    text = text.replace("</head>", f"{style}</head>", 1)
+    # the first one; the libraries that follow have such words in their texts
+    text = text.replace("<head>", f"<head>{style}", 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     part.write_text(text, encoding="utf-8")
@@ -67,7 +68,7 @@ def serve(make: Callable[[], Any], *, title: str, port: int = 0, show: bool = Tr
 
             webbrowser.open(address)
 
-    server = pn.serve({word: make}, port=port, address="127.0.0.1", websocket_origin="127.0.0.1", show=False, start=False, title=title, use_index=False)
+    server = pn.serve({word: make}, port=port, address="127.0.0.1", websocket_origin="127.0.0.1", show=False, start=False, title=title, use_index=False, verbose=False)
     server.start()
     # the port is known now; only this origin may open a socket
     server._tornado._websocket_origins = {f"127.0.0.1:{server.port}"}

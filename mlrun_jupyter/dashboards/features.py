@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.dashboards import export as exports
-from mlrun_jupyter.dashboards.look import COLOURS, WIDE, card, figure, html, ready, table
+from mlrun_jupyter.dashboards.look import COLOURS, WIDE, ago, card, figure, html, plot, ready, table, tabs
 from mlrun_jupyter.features import catalogue, statistics, tables
 from mlrun_jupyter.features.frames import ARRIVAL, value_type
 from mlrun_jupyter.model.canonical import to_yaml
-from mlrun_jupyter.model.clock import elapsed, now, parse
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,14 +74,14 @@ def page(one: Any, theme: str = "default") -> Any:
         ("Lineage", [_lineage(pn, shown, theme)] if shown.graph is not None else []),
         ("Code", [_code(pn, shown, theme)]),
     ]
-    tabs = pn.Tabs(*[(title, pn.Column(*content, sizing_mode="stretch_width", margin=(14, 0, 0, 0))) for title, content in parts if content], sizing_mode="stretch_width", margin=0, dynamic=False)
+    body = tabs(pn, [(title, pn.Column(*content, sizing_mode="stretch_width", margin=(14, 0, 0, 0))) for title, content in parts if content], theme=theme)
     c = COLOURS[theme]
     kind = "feature set" if shown.kind == "feature-set" else "feature vector"
     text = f"<h1 style='margin:0;font-size:22px;font-weight:600;color:{c['ink']}'>{escape(shown.name)} <span style='color:{c['dim']};font-weight:400;font-size:14px'>{kind} of {escape(shown.document.project)}</span></h1>"
     if shown.document.description:
         text += f"<p style='margin:4px 0 0;color:{c['dim']};font-size:14px'>{escape(shown.document.description)}</p>"
     head = pn.pane.HTML(text, sizing_mode="stretch_width", margin=(0, 0, 10, 0))
-    return pn.Column(head, tabs, sizing_mode="stretch_width", max_width=WIDE, styles={"background": c["back"], "margin": "0 auto"})
+    return pn.Column(head, body, sizing_mode="stretch_width", max_width=WIDE, styles={"background": c["back"], "margin": "0 auto"})
 
 
 def save(one: Any, path: str | Path, theme: str = "default") -> Path:
@@ -128,14 +127,14 @@ def _facts_of_set(document: Any, status: Any, place: Any) -> list[tuple[str, str
 
     newest = (status.stats.get(document.timestamp_key) or {}).get("max", "") if document.timestamp_key else ""
     facts = [
-        ("rows", f"{status.rows:,}"), ("version", str(status.version)), ("ingested", _ago(status.updated)), ("newest event", f"{str(newest)[:19].replace('T', ' ')} UTC, {_ago(str(newest))}" if newest else ""),
+        ("rows", f"{status.rows:,}"), ("version", str(status.version)), ("ingested", ago(status.updated)), ("newest event", f"{str(newest)[:19].replace('T', ' ')} UTC, {ago(str(newest))}" if newest else ""),
         ("keys", ", ".join(document.keys)), ("time", document.timestamp_key), ("known at", document.known_at), ("time to live", document.ttl), ("owner", document.owner),
         ("labels", ", ".join(f"{k}={v}" for k, v in document.labels.items())), ("source", "" if not document.source or document.source.kind == "sql" else document.source.path),
     ]  # fmt: skip
     if place.online is not None and any(target.get("kind") == "online" for target in status.targets):
         info = place.online().info(online_table(status, document.name))
         moment = datetime.fromtimestamp(info["newest"] / 1_000_000, UTC).isoformat() if document.timestamp_key and info["rows"] else ""
-        facts.append(("online", f"{info['rows']:,} entities" + (f", newest {_ago(moment)}" if moment else "")))
+        facts.append(("online", f"{info['rows']:,} entities" + (f", newest {ago(moment)}" if moment else "")))
     return facts
 
 
@@ -183,10 +182,6 @@ def _curves(lazy: pl.LazyFrame, time: str, names: list[str]) -> pl.DataFrame | N
     return made.sort("__part")
 
 
-def _ago(moment: str) -> str:
-    return f"{elapsed(max(0.0, (now() - parse(moment)).total_seconds()))} ago" if moment else ""
-
-
 # -- the parts of the page --------------------------------------------------------------------------------------------
 
 
@@ -230,8 +225,8 @@ def _missing(pn: Any, shown: Shown, theme: str) -> Any:
         return card(pn, "Missing values", html(pn, "No feature has missing values.", theme=theme), theme=theme)
     first = dict(list(there.items())[:MOST])
     frame = pd.DataFrame({"feature": list(first)[::-1], "missing": list(first.values())[::-1]})
-    plot = frame.hvplot.barh(x="feature", y="missing", xlabel="", ylabel="missing, %", color=COLOURS[theme]["second"], height=max(140, 40 + 24 * len(frame)), responsive=True, ylim=(0, max(1.0, max(first.values()) * 1.1)), line_alpha=0, bar_width=0.7, tools=["hover"], toolbar=None)
-    return card(pn, "Missing values", pn.pane.HoloViews(plot, sizing_mode="stretch_width", margin=0), theme=theme, note=f"{len(there)} of {len(shown.features)} features")
+    drawn = frame.hvplot.barh(x="feature", y="missing", xlabel="", ylabel="missing, %", color=COLOURS[theme]["second"], height=max(140, 40 + 24 * len(frame)), responsive=True, ylim=(0, max(1.0, max(first.values()) * 1.1)), line_alpha=0, bar_width=0.7, tools=["hover"], toolbar=None)
+    return card(pn, "Missing values", plot(pn, drawn, theme=theme, sizing_mode="stretch_width", margin=0), theme=theme, note=f"{len(there)} of {len(shown.features)} features")
 
 
 def _distributions(pn: Any, shown: Shown, theme: str) -> Any:
@@ -243,14 +238,14 @@ def _distributions(pn: Any, shown: Shown, theme: str) -> Any:
         if stats.get("hist") and stats["hist"][0] and stats.get("mean") is not None:
             counts, edges = stats["hist"]
             frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "rows": counts, "zero": 0})
-            plot = _bars(frame, name, theme)
+            drawn = _bars(frame, name, theme)
         elif stats.get("frequent"):
             pairs = list(stats["frequent"])[:10]
             frame = pd.DataFrame({"value": [str(pair[0])[:24] for pair in pairs][::-1], "rows": [pair[1] for pair in pairs][::-1]})
-            plot = frame.hvplot.barh(x="value", y="rows", xlabel="", ylabel="", color=COLOURS[theme]["bar"], height=190, width=330, line_alpha=0, title=name, fontsize=_FONTS, toolbar=None, yformatter="%.0f")
+            drawn = frame.hvplot.barh(x="value", y="rows", xlabel="", ylabel="", color=COLOURS[theme]["bar"], height=190, width=330, line_alpha=0, title=name, fontsize=_FONTS, toolbar=None)
         else:
             continue
-        cells.append(pn.pane.HoloViews(plot, margin=4, linked_axes=False))
+        cells.append(plot(pn, drawn, theme=theme, margin=4))
     more = len(shown.features) - MOST
     return card(pn, "Distributions", pn.FlexBox(*cells, gap="6px") if cells else html(pn, "No feature has a distribution.", theme=theme), theme=theme, note=f"the first {MOST} of {len(shown.features)}" if more > 0 else "")
 
@@ -271,9 +266,9 @@ def _over_time(pn: Any, shown: Shown, theme: str) -> Any:
     assert shown.curves is not None
     frame = shown.curves.to_pandas()
     options = {"height": 190, "width": 520, "color": COLOURS[theme]["bar"], "xlabel": "", "ylabel": "", "fontsize": _FONTS, "toolbar": None, "line_width": 1.6}
-    cells = [pn.pane.HoloViews(frame.hvplot.line(x="__time", y="__rows", title="rows", **options), margin=4, linked_axes=False)]
+    cells = [plot(pn, frame.hvplot.line(x="__time", y="__rows", title="rows", **options), theme=theme, margin=4)]
     for name in shown.numeric[:MOST]:
-        cells.append(pn.pane.HoloViews(frame.hvplot.line(x="__time", y=name, title=name, **options), margin=4, linked_axes=False))
+        cells.append(plot(pn, frame.hvplot.line(x="__time", y=name, title=name, **options), theme=theme, margin=4))
     return card(pn, "Over time", pn.FlexBox(*cells, gap="6px"), theme=theme, note=f"means over {shown.curves.height} stretches of {shown.time}")
 
 
@@ -281,8 +276,8 @@ def _correlation(pn: Any, shown: Shown, theme: str) -> Any:
     names = [name for name in shown.numeric[:MOST] if name in shown.sample.columns]
     frame = shown.sample.select(names).to_pandas().astype("float64")
     matrix = frame.corr()
-    plot = matrix.hvplot.heatmap(cmap="RdBu_r", clim=(-1, 1), xlabel="", ylabel="", height=max(260, 90 + 26 * len(names)), responsive=True, rot=45, fontsize=_FONTS, toolbar=None)
-    return card(pn, "Correlation", pn.pane.HoloViews(plot, sizing_mode="stretch_width", margin=0), theme=theme, note=f"Pearson, of {len(frame):,} rows")
+    drawn = matrix.hvplot.heatmap(cmap="RdBu_r", clim=(-1, 1), clabel="", xlabel="", ylabel="", height=max(260, 90 + 26 * len(names)), responsive=True, rot=45, fontsize=_FONTS, toolbar=None)
+    return card(pn, "Correlation", plot(pn, drawn, theme=theme, sizing_mode="stretch_width", margin=0), theme=theme, note=f"Pearson, of {len(frame):,} rows")
 
 
 def _sample(pn: Any, shown: Shown, theme: str) -> Any:

@@ -33,15 +33,51 @@ def ready(theme: str = "default") -> Any:
         import panel as pn
     except ImportError as error:
         raise MLRunMissingDependencyError("dashboards need Panel and hvPlot", why=str(error), next_step="pip install 'mlrun-jupyter[dashboards]'") from error
-    hv.extension.param.inline.default = True
-    hv.extension.inline = True
-    hvplot.hvplot_extension.inline = True
+    for extension in (hv.extension, hvplot.hvplot_extension):
+        # outside of a notebook HoloViews' is another class, without this
+        if "inline" in extension.param:
+            extension.inline = True
     import hvplot.pandas
 
     pn.extension(theme=theme, inline=True, notifications=False)
-    # a Bokeh theme of the same darkness, without frames around the plots
-    hv.renderer("bokeh").theme = "dark_minimal" if theme == "dark" else "light_minimal"
     return pn
+
+
+def _plots(theme: str) -> Any:
+    """Plots on the ground of their card."""
+    from bokeh.themes import Theme
+
+    c = COLOURS[theme]
+    lines = {"axis_line_color": c["line"], "major_tick_line_color": c["line"], "minor_tick_line_color": None, "major_label_text_color": c["dim"], "axis_label_text_color": c["dim"]}
+    return Theme(json={"attrs": {
+        "Plot": {"background_fill_color": c["card"], "border_fill_color": c["card"], "outline_line_color": c["line"]},
+        "Axis": lines, "Grid": {"grid_line_color": c["line"], "grid_line_alpha": 0.5}, "Title": {"text_color": c["ink"], "text_font_style": "bold"},
+        "ColorBar": {"background_fill_color": c["card"], "major_label_text_color": c["dim"], "title_text_color": c["dim"], "bar_line_color": c["line"]},
+    }})  # fmt: skip
+
+
+def plot(pn: Any, element: Any, *, theme: str, **options: Any) -> Any:
+    """A pane of a plot of HoloViews or hvPlot."""
+    return pn.pane.HoloViews(element, theme=_plots(theme), linked_axes=False, **options)
+
+
+def tabs(pn: Any, parts: list[tuple[str, Any]], *, theme: str) -> Any:
+    c = COLOURS[theme]
+    sheet = f".bk-tab {{ color: {c['dim']}; background: none; border: none; border-bottom: 2px solid transparent; padding: 6px 12px }} .bk-tab.bk-active {{ color: {c['ink']}; background: none; border-color: {c['bar']}; font-weight: 600 }} .bk-header {{ border-bottom: 1px solid {c['line']} }}"
+    return pn.Tabs(*parts, sizing_mode="stretch_width", margin=0, dynamic=False, stylesheets=[sheet])
+
+
+def ago(moment: str) -> str:
+    """How long it is since a time in ISO 8601, in words."""
+    from mlrun_jupyter.model.clock import elapsed, now, parse
+
+    if not moment:
+        return ""
+    seconds = max(0.0, (now() - parse(moment)).total_seconds())
+    days = int(seconds // 86400)
+    if days >= 730:
+        return f"{days // 365} years ago"
+    return f"{days} days ago" if days >= 2 else f"{elapsed(seconds)} ago"
 
 
 def card(pn: Any, title: str, *content: Any, theme: str, note: str = "") -> Any:

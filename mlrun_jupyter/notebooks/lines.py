@@ -30,7 +30,7 @@ COMMANDS = {
     "resume": ("resume UID", "go on with a failed notebook at the cell that failed"),
     "compare": ("compare UID UID …", "what differs between runs"),
     "features": ("features [TEXT]", "the feature sets and vectors there are; features with the text in name or description"),
-    "feature": ("feature NAME [stats|history|preview]", "a feature set or vector; its statistics, versions or first rows"),
+    "feature": ("feature NAME [stats|history|preview|dashboard]", "a feature set or vector; its statistics, versions, first rows, or dashboard"),
     "ingest": ("ingest NAME [PATH] [--upsert|--overwrite|--incremental]", "rows into a feature set, from a file or its own source"),
 }
 """The commands of ``%mlrun``: how each is written, and what for."""

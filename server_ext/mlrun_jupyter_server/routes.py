@@ -12,7 +12,7 @@ from mlrun_jupyter_server.base import Handler, Operation, Unknown
 from mlrun_jupyter_server.core import Core
 from mlrun_jupyter_server.events import Events
 from mlrun_jupyter_server.rest import artifacts, cells, completion, features, functions, projects, runs
-from mlrun_jupyter_server.schema.features import FeatureKind
+from mlrun_jupyter_server.schema.features import DashboardQuery, FeatureKind
 
 PREFIX = "mlrun/v1"
 OP = Operation
@@ -47,10 +47,13 @@ def _features(kind: FeatureKind) -> tuple[Route, ...]:
     def of(work: Callable[[Core, FeatureKind, str, str], Any]) -> Callable[[Core, str, str], Any]:
         return lambda core, project, text: work(core, kind, project, text)
 
+    def shown(core: Core, asked: DashboardQuery, project: str, text: str) -> content.Content:
+        return content.dashboard(core, asked, kind, project, text)
+
     return (
         Route(path, {"GET": OP(f"A version of a {what}", of(features.feature), response=schema.FeatureDetail, slow=True)}),
         Route(f"{path}/lineage", {"GET": OP(f"What a {what} came of, and what came of it", of(features.lineage), response="Graph")}),
-        Route(f"{path}/dashboard", _file(f"The dashboard of a {what}, a page that needs no network", of(content.dashboard), "text/html", slow=True), content.File),
+        Route(f"{path}/dashboard", _file(f"The dashboard of a {what}, a page that needs no network", shown, "text/html", DashboardQuery, slow=True), content.File),
     )
 
 

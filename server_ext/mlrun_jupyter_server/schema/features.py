@@ -25,6 +25,10 @@ class FeatureQuery(msgspec.Struct, frozen=True):
     page_token: str = ""
 
 
+class DashboardQuery(msgspec.Struct, frozen=True):
+    theme: Literal["default", "dark"] = "default"
+
+
 class FeatureSummary(msgspec.Struct, frozen=True, kw_only=True):
     kind: FeatureKind
     name: str
