@@ -30,12 +30,17 @@ export function bytes(size: number): string {
   return `${at && size < 100 ? size.toFixed(1) : Math.round(size)} ${units[at]}`;
 }
 
-/** A value on one line; floats with four digits. */
+/** A value on one line; floats with four digits, times of UTC without what says so. */
 export function value(of: unknown): string {
   if (typeof of === 'number') {
     return Number.isInteger(of) ? String(of) : String(Number(of.toPrecision(4)));
   }
-  return typeof of === 'string' ? of : stringify(of);
+  if (typeof of !== 'string') {
+    return stringify(of);
+  }
+  // a time in UTC, without the fractions that it does not have
+  const time = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d*?)?0*(?:\+00:00|Z)$/.exec(of);
+  return time ? `${time[1]} ${time[2]}${(time[3] ?? '').length > 1 ? time[3] : ''}` : of;
 }
 
 /** How long ago an ISO time was, for narrow places. */
@@ -45,6 +50,9 @@ export function ago(iso: string, now = Date.now()): string {
     return '';
   }
   const seconds = Math.max(0, (now - then) / 1000);
+  if (seconds >= 2 * 365 * 86400) {
+    return `${Math.floor(seconds / (365 * 86400))} y`;
+  }
   const steps: [number, string][] = [
     [86400, 'd'],
     [3600, 'h'],

@@ -2,6 +2,7 @@
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState } from 'react';
+import { IClient } from '../api/client';
 import { FeatureDetail, FeatureSummary, GraphNode } from '../api/types';
 import { Columns, Rows } from '../artifacts/table';
 import { ago, value } from '../format';
@@ -106,13 +107,7 @@ function Body({ project, kind, name, model, services }: IBody) {
                 )}
                 {tab === 'code' && <Code feature={feature} registry={services.rendermime} />}
                 {tab === 'dashboard' && (
-                  <iframe
-                    className="mlrun-Frame mlrun-mod-dashboard"
-                    sandbox="allow-scripts"
-                    title={trans.__('Dashboard of %1', feature.name)}
-                    src={model.client.url(`${path}/dashboard`, { theme: services.dark() ? 'dark' : 'default' })}
-                    key={feature.updated}
-                  />
+                  <Dashboard feature={feature} client={model.client} path={path} dark={services.dark()} />
                 )}
               </Boundary>
             </div>
@@ -120,6 +115,28 @@ function Body({ project, kind, name, model, services }: IBody) {
         )}
       />
     </div>
+  );
+}
+
+/** A page of its own, in a sandbox. The first one takes some seconds to make; it is asked for before it is shown. */
+function Dashboard(props: { feature: FeatureDetail; client: IClient; path: string; dark: boolean }) {
+  const { feature, client, path } = props;
+  const trans = useTrans();
+  const [query] = useState({ theme: props.dark ? 'dark' : 'default' });
+  const loaded = useLoad(() => client.text(`${path}/dashboard`, query, 1), [path, feature.updated]);
+  return (
+    <Loaded
+      of={loaded}
+      draw={() => (
+        <iframe
+          className="mlrun-Frame mlrun-mod-dashboard"
+          sandbox="allow-scripts"
+          title={trans.__('Dashboard of %1', feature.name)}
+          src={client.url(`${path}/dashboard`, query)}
+          key={feature.updated}
+        />
+      )}
+    />
   );
 }
 
@@ -167,37 +184,41 @@ function About({ feature, services }: { feature: FeatureDetail; services: IFeatu
   const when = (iso: string) => `${new Date(iso).toLocaleString()}, ${ago(iso)}`;
   return (
     <Part title={trans.__('About')}>
-      <Facts
-        facts={[
-          [
-            trans.__('rows'),
-            feature.version < 0 && feature.kind === 'feature-set' ? trans.__('none yet') : feature.rows.toLocaleString()
-          ],
-          [trans.__('version'), feature.version < 0 ? '' : String(feature.version)],
-          [
-            trans.__('ingested'),
-            feature.run ? (
-              <Link onClick={() => services.openRun(feature.run)}>{ago(feature.updated)}</Link>
-            ) : (
-              feature.updated && ago(feature.updated)
-            )
-          ],
-          [trans.__('newest event'), newest ? when(newest) : ''],
-          [trans.__('online'), online ? trans.__('%1 entities', online.rows.toLocaleString()) : ''],
-          [
-            trans.__('in quarantine'),
-            feature.quarantined ? trans.__('%1 rows', feature.quarantined.toLocaleString()) : ''
-          ],
-          [trans.__('keys'), feature.entities.join(', ')],
-          [trans.__('time'), feature.timestamp_key],
-          [trans.__('known at'), feature.known_at],
-          [trans.__('time to live'), feature.ttl],
-          [trans.__('label'), feature.label],
-          [trans.__('owner'), feature.owner],
-          [trans.__('source'), feature.source],
-          ...Object.entries(feature.labels)
-        ]}
-      />
+      <div className="mlrun-Feature-about">
+        <Facts
+          facts={[
+            [
+              trans.__('rows'),
+              feature.version < 0 && feature.kind === 'feature-set'
+                ? trans.__('none yet')
+                : feature.rows.toLocaleString()
+            ],
+            [trans.__('version'), feature.version < 0 ? '' : String(feature.version)],
+            [
+              trans.__('ingested'),
+              feature.run ? (
+                <Link onClick={() => services.openRun(feature.run)}>{ago(feature.updated)}</Link>
+              ) : (
+                feature.updated && ago(feature.updated)
+              )
+            ],
+            [trans.__('newest event'), newest ? when(newest) : ''],
+            [trans.__('online'), online ? trans.__('%1 entities', online.rows.toLocaleString()) : ''],
+            [
+              trans.__('in quarantine'),
+              feature.quarantined ? trans.__('%1 rows', feature.quarantined.toLocaleString()) : ''
+            ],
+            [trans.__('keys'), feature.entities.join(', ')],
+            [trans.__('time'), feature.timestamp_key],
+            [trans.__('known at'), feature.known_at],
+            [trans.__('time to live'), feature.ttl],
+            [trans.__('label'), feature.label],
+            [trans.__('owner'), feature.owner],
+            [trans.__('source'), feature.source],
+            ...Object.entries(feature.labels)
+          ]}
+        />
+      </div>
       {feature.read.length > 0 && (
         <p className="mlrun-Dim">
           {trans.__('Read last from %1.', feature.read.map(each => `${each.set} version ${each.version}`).join(', '))}
