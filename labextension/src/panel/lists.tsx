@@ -46,7 +46,7 @@ export function RunsSection({ model, open, compare }: IRunsSection) {
       keyOf={run => run.uid}
       nameOf={run => run.name}
       open={open}
-      empty={trans.__('No runs yet. Execute a %%mlrun cell, or start a function with %mlrun run.')}
+      empty={trans.__('No runs yet. Execute a cell with %1, or start a function from its view.', '%%mlrun')}
       draw={run => <RunRow run={run} />}
       chosen={chosen}
       choose={setChosen}
@@ -102,7 +102,7 @@ export function FunctionsSection({ model, open }: { model: Model; open(each: Fun
       keyOf={each => each.name}
       nameOf={each => each.name}
       open={open}
-      empty={trans.__('No functions yet. Put %%mlrun and a name on top of a cell and execute it.')}
+      empty={trans.__('No functions yet. Put %1 and a name on top of a cell and execute it.', '%%mlrun')}
       draw={each => (
         <>
           <span className="mlrun-Row-main">
