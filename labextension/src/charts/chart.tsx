@@ -37,6 +37,8 @@ export const LineChart = memo(function LineChart({ title, series, across, height
   const [table, setTable] = useState(false);
   const [at, setAt] = useState<number | null>(null);
   const [near, setNear] = useState<number | null>(null);
+  // the arrow keys know no height: they tell of the lowest and the highest
+  const [keyed, setKeyed] = useState(false);
   useLayoutEffect(() => {
     const measure = () => setWidth(node.current?.clientWidth ?? 0);
     const watcher = new ResizeObserver(measure);
@@ -84,6 +86,7 @@ export const LineChart = memo(function LineChart({ title, series, across, height
     } else if (event.key in steps && all.length) {
       setAt(all[Math.max(0, Math.min(all.length - 1, steps[event.key]))]);
       setNear(null);
+      setKeyed(true);
     } else {
       return;
     }
@@ -96,6 +99,7 @@ export const LineChart = memo(function LineChart({ title, series, across, height
       const x = drawn.x.low + (place / drawn.inner) * (drawn.x.high - drawn.x.low);
       const step = closest(series, x);
       setAt(step);
+      setKeyed(false);
       if (many && step !== null) {
         const high = event.clientY - event.currentTarget.getBoundingClientRect().top;
         const away = series.map((each, index) => {
@@ -109,10 +113,11 @@ export const LineChart = memo(function LineChart({ title, series, across, height
   };
   const leave = () => {
     setAt(null);
+    setKeyed(false);
     setNear(null);
   };
   const read = at === null ? [] : series.map(each => valueAt(each, at));
-  const told = !many ? series.map((_, index) => index) : near !== null ? [near] : at !== null ? ends(read) : [];
+  const told = !many ? series.map((_, index) => index) : near !== null ? [near] : keyed ? ends(read, faded) : [];
 
   return (
     <figure className="mlrun-Chart" aria-label={title}>
@@ -224,8 +229,10 @@ export const LineChart = memo(function LineChart({ title, series, across, height
 });
 
 /** The places of the lowest and the highest value. */
-function ends(read: readonly (XY | null)[]): number[] {
-  const known = read.flatMap((each, index) => (each?.[1] != null && Number.isFinite(each[1]) ? [index] : []));
+function ends(read: readonly (XY | null)[], faded?: ReadonlySet<number>): number[] {
+  const known = read.flatMap((each, index) =>
+    !faded?.has(index) && each?.[1] != null && Number.isFinite(each[1]) ? [index] : []
+  );
   const by = known.sort((one, other) => read[one]![1]! - read[other]![1]!);
   return by.length > 1 ? [by[0], by[by.length - 1]] : by;
 }

@@ -130,5 +130,5 @@ const Block = memo(function Block({ text, registry }: { text: string; registry: 
     void renderText({ host: fresh, source: text, sanitizer: registry.sanitizer });
     host.current!.replaceChildren(...fresh.childNodes);
   }, [text, registry]);
-  return <div ref={host} className="mlrun-Log-block" />;
+  return <div ref={host} className="mlrun-Log-block jp-RenderedText" />;
 });
