@@ -81,7 +81,7 @@ function Body({ first, model, open }: { first: readonly string[]; model: Model; 
         of={loaded}
         draw={found => (
           <Shown
-            key={uids.join()}
+            key={found.runs.map(each => each.uid).join()}
             found={found}
             open={open}
             remove={uids.length > 2 ? uid => setUids(uids.filter(each => each !== uid)) : null}
