@@ -161,7 +161,7 @@ def test_the_whole_way_from_panel_to_run_to_abort_to_rerun_needs_no_mouse(page: 
     page.keyboard.press("Enter")
     view.get_by_text("aborted").first.wait_for()
     # the button has become another, and still has the focus
-    page.wait_for_function("document.activeElement.textContent === 'Run again'")
+    page.wait_for_function("document.activeElement.textContent === 'Run again' && document.activeElement.ariaDisabled !== 'true'")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelectorAll('.mlrun-Run').length === 2")
     newest = lab.ask("projects/keys/runs?limit=1")["items"][0]["uid"]
