@@ -70,7 +70,7 @@ export class Log {
   /** Blocks with the same id and text are the same object. */
   get blocks(): readonly IBlock[] {
     const open = terminal(this._open);
-    return open ? [...this._blocks, { id: this._id, text: open }] : this._blocks;
+    return open ? [...this._blocks, { id: this._id, text: open }] : [...this._blocks];
   }
 
   get text(): string {
