@@ -32,4 +32,4 @@ class MlrunServerApp(ExtensionApp):
     async def stop_extension(self) -> None:
         """End what belongs to this server; runs go on."""
         if self.core is not None:
-            self.core.close()
+            await self.core.end()
