@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mlrun_jupyter_server.core import Core
 
 NAMES = ("mlflow", "dask")
+SENT = 15.0
+"""Seconds that are waited for a run to be sent to MLflow."""
 
 
 class Dashboards:
@@ -37,26 +41,34 @@ class Dashboards:
             return Opened(name, path=f"dashboards/dask/{ticket.text}/status")
         if name != "mlflow":
             raise MLRunNotFoundError(f"there is no dashboard {name!r}", next_step=f"there are {' and '.join(NAMES)}")
-        settings, page = await core.call(_mlflow, core, uid)
-        if outside := mlflow.served(settings.tracking):
+        run = await core.call(_run, core, uid) if uid else None
+        settings = await core.call(lambda: core.session.settings)
+        outside = mlflow.served(settings.tracking)
+        if not outside:
+            await self.mlflow.ensure(settings)
+        page = await _page(core, run) if run is not None else ""
+        if outside:
             return Opened(name, external=f"{outside.rstrip('/')}/{page}")
-        await self.mlflow.ensure(settings)
         ticket = self.tickets.give(name, "", user)
         return Opened(name, path=f"dashboards/mlflow/{ticket.text}/{page}")
 
 
-def _mlflow(core: Core, uid: str) -> tuple[Any, str]:
-    settings = core.session.settings
-    if not uid:
-        return settings, ""
-    run = core.session.store.get_run(uid)
-    page = mlflow.deep(run.tracking)
-    if not page:
-        raise MLRunNotFoundError(
-            f"run {uid[:12]} is not in MLflow yet", why="runs are sent some moments after they began, and when MLflow can be reached",
-            next_step="try again in a moment; mlrun-jupyter flush sends what waits",
-        )  # fmt: skip
-    return settings, page
+def _run(core: Core, uid: str) -> Any:
+    return core.session.store.get_run(uid)
+
+
+async def _page(core: Core, run: Any) -> str:
+    """The page of a run in MLflow; one that has just ended may not have been sent yet, and is waited for."""
+    deadline = time.monotonic() + SENT
+    while not (page := mlflow.deep(run.tracking)):
+        if time.monotonic() > deadline:
+            raise MLRunNotFoundError(
+                f"run {run.uid[:12]} is not in MLflow yet", why="runs are sent some moments after they began, and when MLflow can be reached",
+                next_step="try again in a moment; mlrun-jupyter flush sends what waits, and says what is wrong",
+            )  # fmt: skip
+        await asyncio.sleep(0.5)
+        run = await core.call(_run, core, run.uid)
+    return page
 
 
 class Open(Handler):

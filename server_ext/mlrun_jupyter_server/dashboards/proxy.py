@@ -55,6 +55,9 @@ SHIM_TEXT = """'use strict';
   put(window, 'sessionStorage', store());
   put(window, 'indexedDB', undefined);
   Object.defineProperty(document, 'cookie', { get: () => '', set: () => undefined, configurable: true });
+  // what a user of notebooks would choose at first: models, and no assistant, which is not passed on
+  localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
+  localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
   if (new URLSearchParams(window.name).get('theme') === 'dark') {
     localStorage.setItem('_mlflow_dark_mode_toggle_enabled', 'true');
   }
@@ -62,7 +65,9 @@ SHIM_TEXT = """'use strict';
 """
 LARGEST = 100_000_000_000
 HTML_MOST = 5_000_000
-CHANGES = re.compile(r"(^|/)(search|search-datasets|get-history-bulk|get-history-bulk-interval|batchGet|search-traces|query)$")
+# what asks other services, or has an agent work on this machine, is no part of looking at runs
+CLOSED = re.compile(r"^(gateway/|ajax-api/\d\.\d/(jobs|mlflow/(assistant|gateway|webhooks|mcp)))|gateway-proxy|^v1/traces|^(api/)?\d\.\d/mlflow/webhooks")
+LOOKS = re.compile(r"(^|/)(search|search-datasets|get-history-bulk|get-history-bulk-interval|batchGet|search-traces|query)$")
 
 
 class UnixResolver(Resolver):
@@ -118,13 +123,24 @@ class Ticketed(JupyterHandler):
     def check_xsrf_cookie(self) -> None:
         """There is no cookie that could be ridden on; see :meth:`prepare`."""
 
+    def _log(self) -> None:
+        """The ticket is for nobody who reads the log."""
+        status = self.get_status()
+        say = self.log.debug if status < 400 else self.log.warning
+        say("%d %s %s", status, self.request.method, self.request.path.replace(self.path_args[1], "…"))
+
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """As above."""
+        if not isinstance(error, web.HTTPError):
+            self.log.error("a dashboard could not be passed on", exc_info=(kind, error, trace))
+
 
 def action_of(name: str, method: str, path: str) -> str:
     """What the authorizer is asked.
 
     Whoever may write to MLflow may have it read any folder, as where an experiment's artifacts lie: that is ``execute``.
     """
-    if name == "dask" or method in ("GET", "HEAD", "OPTIONS") or (method == "POST" and CHANGES.search(path)):
+    if name == "dask" or method in ("GET", "HEAD", "OPTIONS") or (method == "POST" and LOOKS.search(path)):
         return "read"
     return "execute"
 
@@ -137,6 +153,8 @@ class Proxy(Ticketed):
             raise web.HTTPError(405)
         if ".." in path.split("/") or "\\" in path or "\x00" in path:
             raise web.HTTPError(400)
+        if self.ticket.name == "mlflow" and CLOSED.search(path):
+            raise web.HTTPError(404, "this part of MLflow is not passed on")
         if self.ticket.name == "mlflow" and path == SHIM:
             self._rules(path, "text/javascript")
             self.set_header("Content-Type", "text/javascript; charset=utf-8")
@@ -312,5 +330,5 @@ class _Answer:
     def end(self) -> None:
         if self._page is not None:
             # at the top of the head, before the page's own scripts
-            self._handler.write(self._page.replace(b"<head>", f'<head><script src="{SHIM}"></script>'.encode(), 1))
+            self._handler.write(bytes(self._page).replace(b"<head>", f'<head><script src="{SHIM}"></script>'.encode(), 1))
         self._handler.finish()
