@@ -13,7 +13,11 @@ export const Commands = {
   /** `{uids}`, two to fifty. */
   compare: 'mlrun:compare-runs',
   /** `{uri}` */
-  openArtifact: 'mlrun:open-artifact'
+  openArtifact: 'mlrun:open-artifact',
+  /** `{uid?}`; MLflow, or its page of a run. */
+  openMlflow: 'mlrun:open-mlflow',
+  /** `{uid?}`; the dashboard of the cluster that runs are on, or that a run was on. */
+  openDask: 'mlrun:open-dask'
 } as const;
 
 /** The plugin that the settings belong to. */

@@ -144,7 +144,11 @@ artifact_tags = Table(
     Column("uid", String(64), nullable=False, index=True),
     # of the artifact
     Column("created", String(40), nullable=False, server_default=""),
+    # when it came to this artifact, and from which one
+    Column("moved", String(40), nullable=False, server_default=""),
+    Column("before", String(64), nullable=False, server_default=""),
     Index("artifact_tags_by_tag", "project", "tag", "created", "uid"),
+    Index("artifact_tags_by_moved", "moved"),
 )  # fmt: skip
 
 artifact_labels = Table(

@@ -46,7 +46,7 @@ class Dashboards:
         outside = mlflow.served(settings.tracking)
         if not outside:
             await self.mlflow.ensure(settings)
-        page = await _page(core, run) if run is not None else ""
+        page = await _page(core, run) if run is not None else "#/experiments"
         if outside:
             return Opened(name, external=f"{outside.rstrip('/')}/{page}")
         ticket = self.tickets.give(name, "", user)

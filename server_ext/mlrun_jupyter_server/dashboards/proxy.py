@@ -19,6 +19,7 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import Resolver
 from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError, SimpleAsyncHTTPClient
 
+from mlrun_jupyter.errors import MLRunError
 from mlrun_jupyter_server.content import SANDBOX
 from mlrun_jupyter_server.core import Core
 from mlrun_jupyter_server.dashboards.tickets import Ticket
@@ -58,11 +59,14 @@ SHIM_TEXT = """'use strict';
   // what a user of notebooks would choose at first: models, and no assistant, which is not passed on
   localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
   localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
+  localStorage.setItem('mlflow.settings.telemetry.enabled_v1', 'false');
+  localStorage.setItem('mlflow.telemetry.info.alert.dismissed_v1', 'true');
   if (new URLSearchParams(window.name).get('theme') === 'dark') {
     localStorage.setItem('_mlflow_dark_mode_toggle_enabled', 'true');
   }
 })();
 """
+HEAD = f"""<head><style>[data-component-id^='mlflow.assistant'] {{ display: none }}</style><script src="{SHIM}"></script>"""
 LARGEST = 100_000_000_000
 HTML_MOST = 5_000_000
 # what asks other services, or has an agent work on this machine, is no part of looking at runs
@@ -170,7 +174,7 @@ class Proxy(Ticketed):
             server.touch()
 
     async def _fetch(self, path: str) -> None:
-        client, base = self._way()
+        client, base = await self._way()
         query = f"?{self.request.query}" if self.request.query else ""
         headers = httputil.HTTPHeaders({name: self.request.headers[name] for name in ASKED if name in self.request.headers})
         headers["Accept-Encoding"] = "identity"
@@ -195,13 +199,15 @@ class Proxy(Ticketed):
             client.close()
         answer.end()
 
-    def _way(self) -> tuple[SimpleAsyncHTTPClient, str]:
+    async def _way(self) -> tuple[SimpleAsyncHTTPClient, str]:
         options: dict[str, Any] = {"force_instance": True, "max_body_size": LARGEST, "max_clients": 1}
         if self.ticket.name == "dask":
             return SimpleAsyncHTTPClient(**options), self.ticket.target
-        place = self.core.dashboards.mlflow.socket
-        if not place:
-            raise web.HTTPError(502, "MLflow's server has ended; open it again")
+        # it may have ended because nobody looked, and somebody looks again
+        try:
+            place = self.core.dashboards.mlflow.socket or await self.core.dashboards.mlflow.ensure(await self.core.call(lambda: self.core.session.settings))
+        except MLRunError as error:
+            raise web.HTTPError(502, f"{error.what}: {error.why}") from error
         return SimpleAsyncHTTPClient(resolver=UnixResolver(path=place), **options), "http://localhost"
 
     # -- what every answer has ------------------------------------------------------------------------------------
@@ -330,5 +336,5 @@ class _Answer:
     def end(self) -> None:
         if self._page is not None:
             # at the top of the head, before the page's own scripts
-            self._handler.write(bytes(self._page).replace(b"<head>", f'<head><script src="{SHIM}"></script>'.encode(), 1))
+            self._handler.write(bytes(self._page).replace(b"<head>", HEAD.encode(), 1))
         self._handler.finish()
