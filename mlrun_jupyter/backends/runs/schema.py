@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
-REVISION = "0004"
+REVISION = "0005"
 # labels' values may be of any length; an index holds so much of them
 MARK = 200
 
