@@ -22,6 +22,8 @@ def main() -> None:
     """Leads a group of processes, which it ends at last."""
     if os.getpgid(0) != os.getpid():
         os.setpgid(0, 0)
+    # what it sends to its group is not for itself; a handler, since children would take over that a signal is ignored
+    signal.signal(signal.SIGTERM, lambda *_: None)
     child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)
     ending = threading.Event()
     watcher = threading.Thread(target=_watch, args=(child, ending), daemon=True)
@@ -48,8 +50,6 @@ def _watch(child: subprocess.Popen[bytes], ending: threading.Event) -> None:
 
 def _end(number: int) -> None:
     """The whole group; this process as well, when it is to be killed."""
-    if number == signal.SIGTERM:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, number)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -131,9 +132,11 @@ class MlflowServer:
             try:
                 await asyncio.wait_for(process.wait(), GRACE)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, 9)
-                await process.wait()
+                pass
+            # whatever is left of its group, also where the keeper itself was killed
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
