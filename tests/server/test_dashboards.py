@@ -45,9 +45,8 @@ class Page(web.RequestHandler):
 
 
 class Echo(websocket.WebSocketHandler):
-    def check_origin(self, origin: str) -> bool:
-        self.application.settings["seen"].append(("ws", origin, self.request.headers.get("Cookie", "")))
-        return True
+    def open(self, *args: Any) -> None:
+        self.application.settings["seen"].append(("ws", self.request.headers.get("Origin"), self.request.headers.get("Cookie", "")))
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         return subprotocols[-1]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlrun_jupyter_server.core import Core
 
 NAMES = ("mlflow", "dask")
-SENT = 15.0
+SENT = 60.0
 """Seconds that are waited for a run to be sent to MLflow."""
 
 
