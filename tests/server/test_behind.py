@@ -142,12 +142,12 @@ async def test_an_artifact_on_another_machine_is_sent_in_ranges(ask: Ask, lab: A
     asked: list[str] = []
     server, port = _serve(web.Application([(r"/(.*)", Ranged, {"path": str(tmp_path / "far")})], asked=asked))
     made = await asyncio.to_thread(lambda: lab.log_artifact("far", target_path=f"http://127.0.0.1:{port}/large.bin", upload=False))
-    content = f"/{made.uri}" if hasattr(made, "uri") and not callable(made.uri) else made.uri()
-    uri = content.removeprefix("/")
+    uri = made.uri()
     for header, part in (("bytes=0-9", data[:10]), ("bytes=40000000-40000099", data[40_000_000:40_000_100]), ("bytes=-7", data[-7:])):
         found = await ask("artifact", "content", params={"uri": uri}, headers={"Range": header}, raw=True, status=206)
         assert found.body == part and found.headers["Content-Range"].endswith(f"/{len(data)}")
-    assert len(asked) < 40 and all(asked[1:]) or any(each.startswith("bytes=") for each in asked), "the whole of it was fetched for a part"
+    parts = [each for each in asked if each.startswith("bytes=")]
+    assert len(parts) >= 3, "the whole of it was fetched for a part"
     assert "sandbox" in found.headers["Content-Security-Policy"]
     await ask("artifact", "content", params={"uri": uri}, headers={"Range": "bytes=999999999-"}, status=416)
     whole = await ask("artifact", "content", params={"uri": uri}, raw=True)
