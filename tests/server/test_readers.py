@@ -125,7 +125,7 @@ async def test_a_run_keeps_its_server_and_an_open_page_does_not(
     # these fixtures start no extensions
     extension.activity = looks = activity.Activity(core, app.settings)
     await ask("status")
-    reader, writer = await _listen(http_server_port[-1], jp_base_url, jp_auth_header)
+    _, writer = await _listen(http_server_port[-1], jp_base_url, jp_auth_header)
     before = app.last_activity()
     core.hub.publish("note", {"x": 1}, project="lab")
     await asyncio.sleep(0.3)
