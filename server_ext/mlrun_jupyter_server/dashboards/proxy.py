@@ -66,7 +66,7 @@ SHIM_TEXT = """'use strict';
   }
 })();
 """
-HEAD = f"""<head><style>[data-assistant-ui] {{ display: none }}</style><script src="{SHIM}"></script>"""
+HEAD = f"""<head><style>button[data-assistant-ui] {{ display: none }}</style><script src="{SHIM}"></script>"""
 LARGEST = 100_000_000_000
 HTML_MOST = 5_000_000
 # what asks other services, or has an agent work on this machine, is no part of looking at runs
