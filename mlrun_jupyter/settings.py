@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit                     whether what a run reads is watched; without it no run's outputs are given again
     online_store              URL of the online store of features: ``redis://…``, ``rediss://…``; empty: an LMDB file in ``home``
     checkpoint_limit          bytes of names stored between the cells of a run, to resume it from; 0: none
+    dashboard_idle            seconds without a look after which MLflow's server beside the panel ends
     live                      how a watched run is shown: ``widget``, ``text``; ``auto``: a widget where somebody sees it
     ========================  ===========================================================================
     """
@@ -89,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit: bool = True
     online_store: str = ""
     checkpoint_limit: int = 1_000_000_000
+    dashboard_idle: float = 1800.0
     live: Literal["auto", "widget", "text"] = "auto"
 
     @property

@@ -15,7 +15,11 @@ export const Commands = {
   /** `{uri}` */
   openArtifact: 'mlrun:open-artifact',
   /** `{project, kind, name}` or `{uri}` */
-  openFeature: 'mlrun:open-feature'
+  openFeature: 'mlrun:open-feature',
+  /** `{uid?}`; MLflow, or its page of a run. */
+  openMlflow: 'mlrun:open-mlflow',
+  /** `{uid?}`; the dashboard of the cluster that runs are on, or that a run was on. */
+  openDask: 'mlrun:open-dask'
 } as const;
 
 /** The plugin that the settings belong to. */

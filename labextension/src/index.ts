@@ -1,6 +1,7 @@
 /** The plugins, each small. */
 import { artifact } from './plugins/artifact';
 import { compare } from './plugins/compare';
+import { dashboards } from './plugins/dashboards';
 import { features } from './plugins/features';
 import { fun } from './plugins/function';
 import { model } from './plugins/model';
@@ -11,4 +12,4 @@ import { shell } from './plugins/shell';
 
 export { IModel, ISection, ISections } from './tokens';
 
-export default [model, sections, panel, run, fun, compare, artifact, features, notebook, shell];
+export default [model, sections, panel, run, fun, compare, artifact, dashboards, features, notebook, shell];

@@ -37,7 +37,9 @@ export class Listing<T> {
   constructor(
     private readonly _read: (query: Query) => Promise<Page<T>>,
     private readonly _key: (item: T) => string,
-    private readonly _changed: () => void
+    private readonly _changed: () => void,
+    /** The time of an item, where old ones may be told of: newest first. */
+    private readonly _time?: (item: T) => string
   ) {}
 
   /** How many are known, with a `+` where there are more. */
@@ -117,7 +119,7 @@ export class Listing<T> {
     }
   }
 
-  /** Puts an item that is new on top, or in the place of the one with its key; away with it where it does not match. */
+  /** Puts an item where it belongs, or in the place of the one with its key; away with it where it does not match. */
   put(item: T): void {
     const key = this._key(item);
     if (!this._matches(item)) {
@@ -125,7 +127,18 @@ export class Listing<T> {
       return;
     }
     const at = this.items.findIndex(each => this._key(each) === key);
-    this.items = at < 0 ? [item, ...this.items] : this.items.map((each, index) => (index === at ? item : each));
+    if (at >= 0) {
+      this.items = this.items.map((each, index) => (index === at ? item : each));
+      return;
+    }
+    const time = this._time;
+    const place = time ? this.items.findIndex(each => time(each) <= time(item)) : 0;
+    if (place >= 0 || !this.items.length) {
+      this.items = [...this.items.slice(0, Math.max(0, place)), item, ...this.items.slice(Math.max(0, place))];
+    } else if (!this.more) {
+      this.items = [...this.items, item];
+    }
+    // else it is older than all that were read, and comes with its page
   }
 
   remove(key: string): void {
@@ -183,8 +196,18 @@ export class Model implements IDisposable {
         client.get<Page<T>>(`projects/${encodeURIComponent(this.project)}/${what}`, { ...more, ...query });
     this.runs = new Listing<RunSummary>(at('runs'), run => run.uid, changed);
     this.functions = new Listing<FunctionSummary>(at('functions', { latest: true }), each => each.name, changed);
-    this.artifacts = new Listing<ArtifactSummary>(at('artifacts'), each => each.uri, changed);
-    this.models = new Listing<ArtifactSummary>(at('artifacts', { kind: 'model' }), each => each.uri, changed);
+    this.artifacts = new Listing<ArtifactSummary>(
+      at('artifacts'),
+      each => each.uri,
+      changed,
+      each => each.created
+    );
+    this.models = new Listing<ArtifactSummary>(
+      at('artifacts', { kind: 'model' }),
+      each => each.uri,
+      changed,
+      each => each.created
+    );
     this.features = new Listing<FeatureSummary>(at('features'), each => `${each.kind}/${each.name}`, changed);
   }
 

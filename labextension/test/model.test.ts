@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { IClient, Query } from '../src/api/client';
 import { Event, RunSummary } from '../src/api/types';
-import { Model } from '../src/model';
+import { Listing, Model } from '../src/model';
 
 const run = (uid: string, more: Partial<RunSummary> = {}): RunSummary => ({
   uid,
@@ -195,4 +195,36 @@ test('a new project is in the list, and does not take the place of the one that 
   await soon();
   expect(model.projects.map(each => each.name)).toEqual(['p', 'q', 'r']);
   expect(model.project).toBe('p');
+});
+
+test('an old item that is told of stands where its time says, or waits for its page', async () => {
+  type Item = { key: string; at: string };
+  let next = 'more';
+  const page = () => ({
+    items: [
+      { key: 'd', at: '4' },
+      { key: 'b', at: '2' }
+    ],
+    next_page_token: next
+  });
+  const list = new Listing<Item>(
+    async () => page(),
+    each => each.key,
+    () => undefined,
+    each => each.at
+  );
+  const keys = () => list.items.map(each => each.key).join('');
+  list.put({ key: 'x', at: '1' });
+  expect(keys()).toBe('x');
+  await list.refresh();
+  list.put({ key: 'a', at: '1' });
+  expect(keys()).toBe('db');
+  list.put({ key: 'c', at: '3' });
+  list.put({ key: 'e', at: '5' });
+  list.put({ key: 'b', at: '2' });
+  expect(keys()).toBe('edcb');
+  next = '';
+  await list.refresh();
+  list.put({ key: 'a', at: '1' });
+  expect(keys()).toBe('dba');
 });

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
+    from mlrun_jupyter_server.dashboards.opening import Dashboards
     from mlrun_jupyter_server.events import Hub
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Core:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._hub: Hub | None = None
+        self._dashboards: Dashboards | None = None
 
     @property
     def session(self) -> Session:
@@ -52,6 +54,16 @@ class Core:
             self._hub = Hub(self, asyncio.get_running_loop())
         return self._hub
 
+    @property
+    def dashboards(self) -> Dashboards:
+        """MLflow's and Dask's pages, from the loop's thread."""
+        if self._dashboards is None:
+            from mlrun_jupyter.settings import load
+            from mlrun_jupyter_server.dashboards.opening import Dashboards
+
+            self._dashboards = Dashboards(self.log, load().dashboard_idle)
+        return self._dashboards
+
     def publish(self, event: str, data: Any) -> None:
         """Tell all clients of what the watch on the store cannot see."""
         if self._hub is not None:
@@ -60,6 +72,12 @@ class Core:
     async def call(self, work: Callable[..., T], *arguments: Any, slow: bool = False) -> T:
         """Do it in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._slow if slow else self._pool, work, *arguments)
+
+    async def end(self) -> None:
+        """End the children, then close."""
+        if self._dashboards is not None:
+            await self._dashboards.mlflow.stop()
+        self.close()
 
     def close(self) -> None:
         if self._hub is not None:

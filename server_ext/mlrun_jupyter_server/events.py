@@ -25,6 +25,8 @@ KEPT = 2000
 """Events that a client which comes back may have missed."""
 WAITING = 2000
 """Events that may wait for one client; one that reads slower is told to begin anew."""
+MOST_BYTES = 16_000_000
+"""Bytes of events that may wait for one client, and bytes that are kept."""
 RECONCILE = 5.0
 CHUNK = 1_000_000
 MOST_RUNS = 50
@@ -44,6 +46,24 @@ class Client:
     def __init__(self, project: str, uids: frozenset[str]) -> None:
         self.project, self.uids = project, uids
         self.queue: asyncio.Queue[Event | None] = asyncio.Queue(WAITING)
+        self.waiting = 0
+        """Bytes in the queue."""
+
+    def put(self, event: Event) -> None:
+        """Take it; what waits too long for a slow reader is dropped, and the reader told to begin anew."""
+        if self.queue.full() or self.waiting + len(event.text) > MOST_BYTES:
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            event = Event(event.number, "reset", "", "", b"{}")
+            self.waiting = 0
+        self.queue.put_nowait(event)
+        self.waiting += len(event.text)
+
+    async def next(self) -> Event | None:
+        """The next one, which may take a while; ``None`` at the end."""
+        event = await self.queue.get()
+        self.waiting -= len(event.text) if event is not None else 0
+        return event
 
     def wants(self, event: Event) -> bool:
         if event.kind == "journal":
@@ -64,7 +84,8 @@ class Hub:
     def __init__(self, core: Core, loop: asyncio.AbstractEventLoop) -> None:
         self._core, self._loop = core, loop
         self._first = self._number = int(time.time() * 1000) * 1000
-        self._kept: deque[Event] = deque(maxlen=KEPT)
+        self._kept: deque[Event] = deque()
+        self._kept_bytes = 0
         self._clients: set[Client] = set()
         self._readers: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -135,15 +156,12 @@ class Hub:
     def _give(self, kind: str, text: bytes, project: str, uid: str) -> None:
         event = self._made(kind, text, project, uid)
         self._kept.append(event)
+        self._kept_bytes += len(text)
+        while len(self._kept) > KEPT or (self._kept_bytes > MOST_BYTES and len(self._kept) > 1):
+            self._kept_bytes -= len(self._kept.popleft().text)
         for client in self._clients:
-            if not client.wants(event):
-                continue
-            if client.queue.full():
-                while not client.queue.empty():
-                    client.queue.get_nowait()
-                client.queue.put_nowait(Event(event.number, "reset", "", "", b"{}"))
-            else:
-                client.queue.put_nowait(event)
+            if client.wants(event):
+                client.put(event)
 
     def close(self) -> None:
         self._closed = True
@@ -263,7 +281,7 @@ class Events(Handler):
                 await self._send(event)
             while True:
                 try:
-                    found = await asyncio.wait_for(client.queue.get(), COMMENT)
+                    found = await asyncio.wait_for(client.next(), COMMENT)
                 except TimeoutError:
                     await self._write(": still here\n\n")
                     continue

@@ -10,6 +10,9 @@ from typing import Any
 from mlrun_jupyter_server import content, schema
 from mlrun_jupyter_server.base import Handler, Operation, Unknown
 from mlrun_jupyter_server.core import Core
+from mlrun_jupyter_server.dashboards.opening import Open
+from mlrun_jupyter_server.dashboards.proxy import Proxy
+from mlrun_jupyter_server.dashboards.websocket import Socket
 from mlrun_jupyter_server.events import Events
 from mlrun_jupyter_server.rest import artifacts, cells, completion, features, functions, projects, runs
 from mlrun_jupyter_server.schema.features import DashboardQuery, FeatureKind
@@ -111,11 +114,22 @@ ROUTES: tuple[Route, ...] = (
     Route("artifact/tag", {"POST": OP("Move a tag to it", artifacts.tag, body=schema.ArtifactTag, response=schema.ArtifactDetail)}),
     Route("cells/analyse", {"POST": OP("What a cell would become", cells.analyse, body=schema.CellToAnalyse, response=schema.Analysis, action="read")}),
     Route("complete", {"GET": OP("Words for a prefix", completion.complete, query=schema.CompletionQuery, response=schema.Completions)}),
+    Route("dashboards/{dashboard}", {
+        "POST": OP("Get mlflow or dask ready to be looked at", body=schema.ToOpen, response=schema.Opened, action="read", slow=True),
+    }, Open),
     Route("events", {"GET": OP("Server-Sent Events", query=schema.EventQuery, media="text/event-stream")}, Events),
 )  # fmt: skip
 
 
-def handlers() -> list[tuple[str, type[Handler], dict[str, Any]]]:
+TICKETED: tuple[tuple[str, Any], ...] = (
+    (rf"/{PREFIX}/dashboards/(dask)/([^/]+)/(.*/ws)", Socket),
+    (rf"/{PREFIX}/dashboards/(mlflow|dask)/([^/]+)/(.*)", Proxy),
+)
+
+
+def handlers() -> list[tuple[str, Any, dict[str, Any]]]:
     """For tornado."""
-    found: list[tuple[str, type[Handler], dict[str, Any]]] = [(route.pattern, route.handler, {"operations": route.operations}) for route in ROUTES]
+    found: list[tuple[str, Any, dict[str, Any]]] = [(route.pattern, route.handler, {"operations": route.operations}) for route in ROUTES]
+    # their pages are not ours, and so no part of the contract; the ticket in the path lets in
+    found += [(pattern, handler, {}) for pattern, handler in TICKETED]
     return [*found, (rf"/{PREFIX}/.*", Unknown, {})]

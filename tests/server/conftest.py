@@ -57,3 +57,16 @@ def ask(jp_fetch: Any) -> Ask:
         return found if raw else json.loads(found.body)
 
     return asked
+
+
+@pytest.fixture
+def send(jp_serverapp: Any, jp_base_url: str, http_server_client: Any) -> Any:
+    """A client that adds nothing by itself."""
+
+    async def sent(path: str, method: str, body: bytes = b"{}", headers: dict[str, str] | None = None) -> Any:
+        return await http_server_client.fetch(
+            f"{jp_base_url}mlrun/v1/{path}", method=method, headers=headers or {}, body=body if method in ("POST", "PUT", "PATCH") else None,
+            allow_nonstandard_methods=True, follow_redirects=False, raise_error=False, request_timeout=60,
+        )  # fmt: skip
+
+    return sent

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
-
-from mlrun_jupyter_server.routes import ROUTES
+from mlrun_jupyter_server.base import Unknown
+from mlrun_jupyter_server.routes import PREFIX, ROUTES, TICKETED, handlers
 
 CASES = [(route.path, method) for route in ROUTES for method in route.operations]
 HOSTILE = ("..%2f..%2f..%2fetc%2fpasswd", "%00", "a%00b", "%ff%fe", "x" * 5000, "%E2%98%83", "'%20OR%201=1--", "%2e%2e", "-", "@", ":")
@@ -18,25 +17,23 @@ def _address(path: str, part: str = "x") -> str:
     return re.sub(r"{\w+}", lambda _: part, path)
 
 
-@pytest.fixture
-def send(jp_serverapp: Any, jp_base_url: str, http_server_client: Any) -> Any:
-    """A client that adds nothing by itself."""
-
-    async def sent(path: str, method: str, body: bytes = b"{}", headers: dict[str, str] | None = None) -> Any:
-        return await http_server_client.fetch(
-            f"{jp_base_url}mlrun/v1/{path}", method=method, headers=headers or {}, body=body if method == "POST" else None,
-            follow_redirects=False, raise_error=False, request_timeout=60,
-        )  # fmt: skip
-
-    return sent
-
-
 async def test_nobody_without_a_token_gets_in(send: Any) -> None:
     for path, method in CASES:
         for headers in ({}, {"Authorization": "token wrong"}, {"Authorization": "Bearer "}):
             found = await send(_address(path), method, headers=headers)
             assert found.code == 403, (path, method, headers, found.code)
     assert (await send("no/such", "GET")).code == 403
+
+
+async def test_the_pages_of_dashboards_ask_for_a_ticket_and_nothing_else_lets_in(send: Any, jp_auth_header: Any) -> None:
+    """Not even the token: the page that asks has none, and one that is lured here would bring the user's cookie."""
+    known = [route.pattern for route in ROUTES] + [pattern for pattern, _ in TICKETED] + [rf"/{PREFIX}/.*"]
+    assert [pattern for pattern, handler, _ in handlers() if pattern not in known] == [] and handlers()[-1][1] is Unknown
+    for path in ("dashboards/mlflow/x/", "dashboards/mlflow/x/static-files/a.js", "dashboards/dask/x/status", "dashboards/dask/x/status/ws"):
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            for headers in ({}, jp_auth_header, {"Origin": "null"}, {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "eA==", "Sec-WebSocket-Version": "13"}):
+                found = await send(path, method, headers=headers)
+                assert found.code in ((403, 405) if path.endswith("ws") else (403,)), (path, method, headers, found.code)
 
 
 async def test_another_origin_gets_nothing(send: Any, jp_serverapp: Any, jp_auth_header: Any) -> None:

@@ -621,6 +621,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mlrun/v1/dashboards/{dashboard}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get mlflow or dask ready to be looked at */
+        post: operations["postDashboardsDashboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mlrun/v1/events": {
         parameters: {
             query?: never;
@@ -1046,6 +1063,14 @@ export interface components {
             /** @default  */
             state: string;
         };
+        /** Opened */
+        Opened: {
+            name: string;
+            /** @default  */
+            path: string;
+            /** @default  */
+            external: string;
+        };
         /** Output */
         Output: {
             name: string;
@@ -1258,6 +1283,11 @@ export interface components {
             time: string;
             operation: string;
             rows: number | null;
+            run: string;
+        };
+        /** ToOpen */
+        ToOpen: {
+            /** @default  */
             run: string;
         };
         /** Use */
@@ -2624,6 +2654,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Completions"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    postDashboardsDashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dashboard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToOpen"];
+            };
+        };
+        responses: {
+            /** @description Get mlflow or dask ready to be looked at */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Opened"];
                 };
             };
             /** @description What went wrong */

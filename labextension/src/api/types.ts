@@ -26,6 +26,7 @@ export type GraphNode = Filled<'Node'>;
 export type CellToAnalyse = Pick<Messages['CellToAnalyse'], 'source'> & Partial<Messages['CellToAnalyse']>;
 export type Analysis = Filled<'Analysis'>;
 export type AnalysisProblem = Filled<'AnalysisProblem'>;
+export type Opened = Filled<'Opened'>;
 export type Completions = Filled<'Completions'>;
 export type State = RunSummary['state'];
 

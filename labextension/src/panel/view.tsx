@@ -15,7 +15,7 @@ import { mlrunIcon } from '../icon';
 import { Model } from '../model';
 import { Boundary, ErrorBox, Trans, useTrans } from '../parts';
 import { ISections } from '../tokens';
-import { attempt } from '../views/pieces';
+import { Link, attempt } from '../views/pieces';
 import { Empty } from './filtered';
 
 /** Which sections are open; kept from one day to the next. */
@@ -24,11 +24,19 @@ export interface IPanelMemory {
   keep(open: Record<string, boolean>): void;
 }
 
+/** A place that the panel's foot leads to. */
+export interface IPanelLink {
+  label: string;
+  title: string;
+  open(): void;
+}
+
 export class Panel extends ReactWidget {
   constructor(
     private readonly _model: Model,
     private readonly _sections: ISections,
     memory: Promise<IPanelMemory>,
+    private readonly _links: readonly IPanelLink[],
     private readonly _trans: TranslationBundle
   ) {
     super();
@@ -52,7 +60,7 @@ export class Panel extends ReactWidget {
           <UseSignal signal={this._model.changed}>
             {() => (
               <UseSignal signal={this._sections.changed}>
-                {() => <Body model={this._model} sections={this._sections} memory={memory} />}
+                {() => <Body model={this._model} sections={this._sections} memory={memory} links={this._links} />}
               </UseSignal>
             )}
           </UseSignal>
@@ -64,7 +72,14 @@ export class Panel extends ReactWidget {
   private _known: IPanelMemory | null = null;
 }
 
-function Body({ model, sections, memory }: { model: Model; sections: ISections; memory: IPanelMemory }) {
+interface IBody {
+  model: Model;
+  sections: ISections;
+  memory: IPanelMemory;
+  links: readonly IPanelLink[];
+}
+
+function Body({ model, sections, memory, links }: IBody) {
   const trans = useTrans();
   const [open, setOpen] = useState<Record<string, boolean>>(memory.open);
   const toggle = (id: string) => {
@@ -146,6 +161,13 @@ function Body({ model, sections, memory }: { model: Model; sections: ISections; 
           {open[section.id] && <Boundary name={section.title}>{section.render(model)}</Boundary>}
         </section>
       ))}
+      <nav className="mlrun-Links" aria-label={trans.__('Dashboards')}>
+        {links.map(each => (
+          <Link key={each.label} title={each.title} onClick={each.open}>
+            {each.label}
+          </Link>
+        ))}
+      </nav>
     </>
   );
 }

@@ -90,7 +90,19 @@ export const panel: JupyterFrontEndPlugin<void> = {
           open: openArtifact
         })
     });
-    const side = new Panel(model, registry, remembered(state), trans);
+    const links = [
+      {
+        label: trans.__('MLflow'),
+        title: trans.__('Open MLflow'),
+        open: () => void app.commands.execute(Commands.openMlflow)
+      },
+      {
+        label: trans.__('Dask dashboard'),
+        title: trans.__('Open the dashboard of the Dask cluster'),
+        open: () => void app.commands.execute(Commands.openDask)
+      }
+    ];
+    const side = new Panel(model, registry, remembered(state), links, trans);
     app.shell.add(side, 'left', { rank: 550 });
     restorer?.add(side, side.id);
     app.commands.addCommand(Commands.showPanel, {

@@ -32,6 +32,8 @@ export const run: JupyterFrontEndPlugin<void> = {
       openArtifact: (uri: string) =>
         command(uri.startsWith('store://feature-') ? Commands.openFeature : Commands.openArtifact, { uri }),
       openFunction: (uri: string) => command(Commands.openFunction, { uri }),
+      openDashboard: (name: 'mlflow' | 'dask', uid: string) =>
+        command(name === 'mlflow' ? Commands.openMlflow : Commands.openDask, { uid }),
       openNotebook: async (of: RunDetail) => {
         const notebook = await model.client.get<object>(`runs/${of.uid}/notebook`);
         const path = `${of.name}-${of.uid.slice(0, 8)}${of.uid.slice(-4)}.ipynb`;

@@ -12,6 +12,8 @@ export interface IActions {
   compare(uids: string[]): void;
   /** Opens a copy of the executed notebook. */
   openNotebook(run: RunDetail): Promise<void>;
+  /** Opens MLflow's page of the run, or the dashboard of the cluster that it is on. */
+  openDashboard(name: 'mlflow' | 'dask', uid: string): void;
   /** The run was deleted. */
   gone(): void;
 }
@@ -23,7 +25,7 @@ interface IButtons extends IActions {
   change(on: boolean): void;
 }
 
-export function Buttons({ run, model, open, openNotebook, compare, gone, changing, change }: IButtons) {
+export function Buttons({ run, model, open, openNotebook, openDashboard, compare, gone, changing, change }: IButtons) {
   const trans = useTrans();
   const [busy, setBusy] = useState(false);
   const act = async (call: () => Promise<unknown>) => {
@@ -109,6 +111,24 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
         >
           {trans.__('Report')}
         </a>
+      )}
+      {(over || run.tracking.run_id) && (
+        <Button
+          look="minimal"
+          label={trans.__('Open its page in MLflow')}
+          onClick={() => openDashboard('mlflow', run.uid)}
+        >
+          {trans.__('MLflow')}
+        </Button>
+      )}
+      {!over && run.place.dashboard && (
+        <Button
+          look="minimal"
+          label={trans.__('Open the dashboard of the cluster that it is on')}
+          onClick={() => openDashboard('dask', run.uid)}
+        >
+          {trans.__('Dask')}
+        </Button>
       )}
       <Button look="minimal" onClick={() => copied(trans, run.uri)}>
         {trans.__('Copy URI')}

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from mlrun_jupyter.backends.executors import dask_connect, dask_preflight
+from mlrun_jupyter.backends.executors import dask_cluster, dask_connect, dask_preflight
 from mlrun_jupyter.backends.executors.dask_connect import LOCAL
 from mlrun_jupyter.errors import (
     InputNotFoundError,
@@ -48,6 +48,11 @@ class DaskExecutor:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load()
+
+    def dashboard(self) -> str:
+        """The dashboard of the cluster of this machine; nothing while it does not run, or another one is set."""
+        found = dask_cluster.running(self.settings) if dask_connect.name_of(self.settings) == LOCAL else None
+        return str(found["dashboard"]) if found else ""
 
     # -- before the start -----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BACK = timedelta(seconds=10)
 MOST = 500
 """Rows of a kind that are told of one by one."""
+CHUNK = 500
 KNOWN = 5000
 """Runs whose deletion is told by their uid."""
 COUNT_EVERY = 1.0
@@ -44,7 +45,7 @@ class SqlWatch:
         self._connection = self._db.engine.connect() if self._db.sqlite else None
         self._version: Any = self._data_version()
         self._since = iso(now())
-        self._told: dict[str, Seen] = {"runs": {}, "functions": {}, "artifacts": {}, "features": {}, "feature_status": {}}
+        self._told: dict[str, Seen] = {"runs": {}, "functions": {}, "artifacts": {}, "features": {}, "feature_status": {}, "tags": {}}
         with self._db.read() as c:
             newest = c.execute(sa.select(t.runs.c.uid).order_by(t.runs.c.uid.desc()).limit(KNOWN)).scalars()
             self._known = dict.fromkeys(reversed(list(newest)))
@@ -122,10 +123,26 @@ class SqlWatch:
         a, tags = t.artifacts, t.artifact_tags
         query = sa.select(a.c.uid, a.c.created, a.c.doc).where(a.c.created >= self._from).order_by(a.c.created)
         fresh = self._news("artifacts", list(c.execute(query)), "created")
+        docs = {row.uid: row.doc for row in fresh}
+        others = [uid for uid in self._tagged(c) if uid not in docs]
+        for start in range(0, min(len(others), MOST), CHUNK):
+            chunk = others[start : start + CHUNK]
+            docs.update(c.execute(sa.select(a.c.uid, a.c.doc).where(a.c.uid.in_(chunk))).tuples().all())
         found: dict[str, list[str]] = {}
-        for row in c.execute(sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_([row.uid for row in fresh[:MOST]]))) if fresh else ():
-            found.setdefault(row.uid, []).append(row.tag)
-        return [(decode(row.doc, Artifact), tuple(sorted(found.get(row.uid, ())))) for row in fresh]
+        uids = list(docs)[:MOST]
+        for start in range(0, len(uids), CHUNK):
+            for row in c.execute(sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(uids[start : start + CHUNK]))):
+                found.setdefault(row.uid, []).append(row.tag)
+        return [(decode(doc, Artifact), tuple(sorted(found.get(uid, ())))) for uid, doc in docs.items()]
+
+    def _tagged(self, c: sa.Connection) -> list[str]:
+        """Artifacts that got a tag, and those that lost it with that."""
+        tags = t.artifact_tags
+        query = sa.select(
+            tags.c.project, tags.c.db_key, tags.c.iteration, tags.c.tag, tags.c.before, tags.c.uid, tags.c.moved, sa.literal(0)
+        )
+        fresh = self._news("tags", list(c.execute(query.where(tags.c.moved >= self._from).order_by(tags.c.moved))), "moved")
+        return list(dict.fromkeys(uid for row in fresh for uid in (row.before, row.uid) if uid))
 
     def _features(self, c: sa.Connection) -> list[FeatureObject]:
         """Sets and vectors that have another latest version, or another status."""

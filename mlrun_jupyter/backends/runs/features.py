@@ -85,7 +85,7 @@ class FeatureRows:
         check_limit(limit)
         select = sa.select(*columns, o.c.doc).where(o.c.kind == kind, o.c.project == project)
         if name.startswith("~"):
-            select = select.where(o.c.name.contains(name[1:], autoescape=True))
+            select = select.where(o.c.name.icontains(name[1:], autoescape=True))
         elif name:
             select = select.where(o.c.name == name)
         if latest:

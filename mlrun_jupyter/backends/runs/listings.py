@@ -193,7 +193,7 @@ def _conditions(query: RunQuery, plain: Plain) -> list[Condition]:
         found.append(Condition(getattr(plain, name) == value, rows.where(r.c[name] == value)))
 
     if query.name.startswith("~"):
-        found.append(Condition(plain.name.contains(query.name[1:], autoescape=True)))
+        found.append(Condition(plain.name.icontains(query.name[1:], autoescape=True)))
     elif query.name:
         equal("name", query.name)
     if query.state:

@@ -72,7 +72,7 @@ def _conditions(query: ArtifactQuery, plain: Plain) -> list[Condition]:
     rows = sa.select(a.c.uid).where(a.c.project == query.project)
     found: list[Condition] = []
     if query.name.startswith("~"):
-        found.append(Condition(plain.db_key.contains(query.name[1:], autoescape=True)))
+        found.append(Condition(plain.db_key.icontains(query.name[1:], autoescape=True)))
     elif query.name:
         found.append(Condition(plain.db_key == query.name, rows.where(a.c.db_key == query.name)))
     if query.kind == "other":
@@ -106,7 +106,7 @@ def page_of_functions(c: sa.Connection, project: str, name: str, *, tag: str = "
         same = sa.and_(of.c.project == f.c.project, of.c.name == f.c.name, of.c.hash == f.c.hash)
         select = select.join(of, same).where(of.c.tag == tag, *([of.c.project == project] if project else []))
     if name.startswith("~"):
-        select = select.where(of.c.name.contains(name[1:], autoescape=True))
+        select = select.where(of.c.name.icontains(name[1:], autoescape=True))
     elif name:
         select = select.where(of.c.name == name)
     # a version may be in several projects

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
-REVISION = "0004"
+REVISION = "0005"
 # labels' values may be of any length; an index holds so much of them
 MARK = 200
 
@@ -144,7 +144,11 @@ artifact_tags = Table(
     Column("uid", String(64), nullable=False, index=True),
     # of the artifact
     Column("created", String(40), nullable=False, server_default=""),
+    # when it came to this artifact, and from which one
+    Column("moved", String(40), nullable=False, server_default=""),
+    Column("before", String(64), nullable=False, server_default=""),
     Index("artifact_tags_by_tag", "project", "tag", "created", "uid"),
+    Index("artifact_tags_by_moved", "moved"),
 )  # fmt: skip
 
 artifact_labels = Table(

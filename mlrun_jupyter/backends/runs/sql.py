@@ -348,7 +348,11 @@ class SqlRunStore(FeatureRows):
 
     def _tag(self, c: sa.Connection, artifact: Artifact, tag: str) -> None:
         key = artifact.db_key or artifact.key
-        row = {"project": artifact.project, "db_key": key, "iteration": artifact.iteration, "tag": tag, "uid": artifact.uid, "created": artifact.created}
+        place = {"project": artifact.project, "db_key": key, "iteration": artifact.iteration, "tag": tag}
+        before = c.execute(sa.select(t.artifact_tags.c.uid).where(*_same(t.artifact_tags, place))).scalar() or ""
+        row = {**place, "uid": artifact.uid, "created": artifact.created}
+        if before != artifact.uid:
+            row |= {"moved": iso(now()), "before": before}
         self._put(c, t.artifact_tags, row)
 
     def get_artifact(self, ref: ArtifactRef) -> Artifact:

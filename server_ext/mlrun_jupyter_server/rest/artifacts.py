@@ -80,10 +80,7 @@ def tag(core: Core, asked: ArtifactTag) -> Any:
 
     found = find(core, asked.uri)
     core.session.store.tag_artifact(found, check_tag(asked.tag))
-    made = artifact(core, UriQuery(found.uri()))
-    # the watch on the store sees new artifacts, and not tags that move
-    core.publish("artifact", artifact_summary(found, made.tags))
-    return made
+    return artifact(core, UriQuery(found.uri()))
 
 
 def delete(core: Core, asked: UriQuery) -> Deleted:

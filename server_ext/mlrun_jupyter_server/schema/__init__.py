@@ -26,6 +26,7 @@ from mlrun_jupyter_server.schema.common import (
     Projects,
     Status,
 )
+from mlrun_jupyter_server.schema.dashboards import Opened, ToOpen
 from mlrun_jupyter_server.schema.features import FeatureDetail, FeaturePage, FeatureQuery, FeatureSummary
 from mlrun_jupyter_server.schema.functions import (
     DiffQuery,
@@ -56,6 +57,6 @@ __all__ = [
     "Analysis", "AnalysisProblem", "ArtifactDetail", "ArtifactPage", "ArtifactQuery", "ArtifactSummary", "ArtifactTag", "CellToAnalyse",
     "CompareQuery", "Comparison", "Completion", "CompletionQuery", "Completions", "ContentQuery", "Deleted", "DiffQuery", "Empty", "Error",
     "ErrorBody", "EventQuery", "FeatureDetail", "FeaturePage", "FeatureQuery", "FeatureSummary", "FunctionDetail", "FunctionPage", "FunctionQuery", "FunctionSummary", "Journal", "JournalQuery", "Lines",
-    "Metrics", "MetricsQuery", "NewProject", "NewRun", "PageQuery", "Project", "Projects", "Rerun", "RunDetail", "RunPage", "RunQuery",
-    "RunSummary", "Started", "Status", "UriQuery",
+    "Metrics", "MetricsQuery", "NewProject", "NewRun", "Opened", "PageQuery", "Project", "Projects", "Rerun", "RunDetail", "RunPage", "RunQuery",
+    "RunSummary", "Started", "Status", "ToOpen", "UriQuery",
 ]  # fmt: skip
