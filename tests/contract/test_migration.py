@@ -75,6 +75,17 @@ def test_a_store_of_revision_0001_is_brought_up_and_copied_before(tmp_path: Path
     assert len(list(copy.parent.iterdir())) == 1, "copied once"
 
 
+def test_every_earlier_revision_has_a_store_here() -> None:
+    revisions = sorted(file.stem.partition("_")[0].removeprefix("r") for file in (Path(migrate.__file__).parent / "migrations" / "versions").glob("r*.py"))
+    assert [*migrate.EARLIER, schema.REVISION] == revisions and sorted(file.stem for file in STORES.glob("*.sql")) == list(migrate.EARLIER)
+
+
+@pytest.mark.parametrize("revision", migrate.EARLIER)
+def test_a_store_of_any_earlier_revision_is_brought_up(tmp_path: Path, revision: str) -> None:
+    with contextlib.closing(SqlRunStore(_lay_down(tmp_path / "store.db", revision))) as store:
+        assert store.list_projects() and not _differences(store)
+
+
 def test_a_new_store_needs_no_migration_and_imports_no_alembic(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom mlrun_jupyter.backends.runs.sql import SqlRunStore\n"

@@ -25,7 +25,7 @@ from mlrun_jupyter.model.clock import now
 if TYPE_CHECKING:
     from mlrun_jupyter.backends.runs.engine import Database
 
-EARLIER = ("0001",)
+EARLIER = ("0001", "0002", "0003", "0004")
 WAIT = 600.0
 # copies of a SQLite file before a migration: how many are kept, and up to which size one is made
 COPIES = 2
