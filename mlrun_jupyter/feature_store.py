@@ -44,7 +44,7 @@ from mlrun_jupyter.features.steps import (
     Select,
     SetEventMetadata,
 )
-from mlrun_jupyter.features.vectors import OfflineVectorResponse
+from mlrun_jupyter.features.vectors import OfflineVectorResponse, described
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
 from mlrun_jupyter.model.page import Page
@@ -117,10 +117,13 @@ class _Shown:
         return pages.page(self, theme)
 
     def save_dashboard(self, path: str | Path, theme: str = "default") -> str:
-        """The same page as one HTML file that needs no network; returns its path."""
-        from mlrun_jupyter.dashboards import features as pages
+        """The same page as one HTML file that needs no network; returns its path.
 
-        return str(pages.save(self, path, theme))
+        :raises MLRunError: when it was not made.
+        """
+        from mlrun_jupyter.dashboards import apart
+
+        return str(apart.save(session().home, self._homed(), Path(path).absolute(), theme))  # type: ignore[attr-defined]
 
 
 class FeatureSet(_Shown, sets.FeatureSet):
@@ -133,6 +136,14 @@ class FeatureSet(_Shown, sets.FeatureSet):
 
 class FeatureVector(_Shown, sets.FeatureVector):
     __doc__ = sets.FeatureVector.__doc__
+
+    def get_offline_features(self, entity_rows: Any = None, entity_timestamp_column: str = "", target: Any = None, **options: Any) -> Any:
+        """The features as of each row's time; see :func:`mlrun_jupyter.features.vectors.offline_features`. A run that asks records what it read."""
+        found = super().get_offline_features(entity_rows, entity_timestamp_column, target, **options)
+        running = contexts.get_current_context()
+        if running is not None:
+            running.note_features(self.name, self.uri, described(self._homed(), found))
+        return found
 
 
 def _found(kind: Any, text: str, project: str) -> Any:

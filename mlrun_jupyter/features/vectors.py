@@ -104,6 +104,16 @@ def offline_features(
     return OfflineVectorResponse(found, indexes)
 
 
+def described(vector: FeatureVector, response: OfflineVectorResponse) -> dict[str, Any]:
+    """The record of what was read, with ``schema``, ``stats`` and ``label`` of the features."""
+    from mlrun_jupyter.features import frames, statistics
+
+    frame = response.to_polars()
+    schema = {name: frames.value_type(kind) for name, kind in frame.schema.items()}
+    label = model.reference(vector.label_feature) if vector.label_feature else None
+    return {**response.record, "schema": schema, "stats": statistics.collect(frame, schema), "label": (label.alias or label.feature) if label else ""}
+
+
 def note(place: Place, vector: FeatureVector, found: retrieve.Retrieved) -> Status:
     """Record on the vector what was read last, and the statistics of it."""
     from mlrun_jupyter.features import frames, statistics
@@ -130,9 +140,8 @@ def materialised(place: Place, vector: FeatureVector, folder: Path) -> tuple[Pat
     if path.exists() and beside.exists():
         return path, dict(json.loads(beside.read_text(encoding="utf-8")))
     response = offline_features(place, vector, as_of_versions={"sets": found_record})
-    status = note(place, vector, response._found)
-    label = model.reference(vector.label_feature) if vector.label_feature else None
-    record = {**response.record, "schema": status.schema, "stats": status.stats, "label": (label.alias or label.feature) if label else ""}
+    note(place, vector, response._found)
+    record = described(vector, response)
     folder.mkdir(parents=True, exist_ok=True)
     part_of = beside.with_suffix(".json.part")
     part_of.write_text(json.dumps(record, indent=1, default=str), encoding="utf-8")

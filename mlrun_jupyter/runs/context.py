@@ -102,6 +102,8 @@ class Context:
         self._home = home
         self._folder = folder
         self._inputs = {given.name: given for given in inputs}
+        # vectors that the code asks for by itself: URI to what is known of what was read
+        self._vectors: dict[str, dict[str, Any]] = {}
         self._items: dict[str, Any] = {}
         self._types: dict[str, str] = {}
         self._input_types: dict[str, str] = {}
@@ -401,12 +403,13 @@ class Context:
 
     def _of_vector(self, options: dict[str, Any]) -> dict[str, Any]:
         """What is known of a model from the feature vector that it is of."""
-        vectors = {given.uri: given for given in self._inputs.values() if given.uri.startswith(VECTORS)}
+        vectors: dict[str, Any] = {given.uri: given.url for given in self._inputs.values() if given.uri.startswith(VECTORS)} | self._vectors
         uri = str(options.get("feature_vector") or (next(iter(vectors)) if len(vectors) == 1 else ""))
         if not uri:
             return options
         options = {**options, "feature_vector": uri}
-        known = read_features(vectors[uri].url) if uri in vectors and options.get("training_set") is None else {}
+        known = vectors.get(uri, {}) if options.get("training_set") is None else {}
+        known = read_features(known) if isinstance(known, str) else known
         if not known:
             return options
         columns = [{"name": name, "value_type": kind} for name, kind in known["schema"].items()]
@@ -421,7 +424,20 @@ class Context:
         for given in list(self._inputs.values()):
             known = read_features(given.url) if given.uri.startswith(VECTORS) else {}
             if known:
-                self.log_artifact(f"{given.name}_features", body=json.dumps(known, indent=1), format="json", description=f"What {given.name} was read from, and its statistics")
+                self._log_features(given.name, known)
+
+    def note_features(self, name: str, uri: str, known: dict[str, Any]) -> None:
+        """The same for a vector that the code of the run asks for by itself.
+
+        :param known: the record of what was read, with ``schema``, ``stats`` and ``label``.
+        """
+        self._vectors[uri] = known
+        self._sink.emit({"event": "read", "name": name, "uri": uri})
+        self._log_features(name, known)
+
+    def _log_features(self, name: str, known: dict[str, Any]) -> None:
+        text = json.dumps(known, indent=1, default=str)
+        self.log_artifact(f"{name}_features", body=text, format="json", description=f"What {name} was read from, and its statistics")
 
     def log_figure(self, key: str, figure: Any, **options: Any) -> Artifact:
         """Store a figure: matplotlib as an image, plotly and hvPlot as HTML."""

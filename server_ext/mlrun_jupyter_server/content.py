@@ -117,10 +117,7 @@ def _executed(core: Core, uid: str) -> Any:
 
 def dashboard(core: Core, asked: DashboardQuery, kind: FeatureKind, project: str, text: str) -> Content:
     """Made by a process of its own, since what it takes would stay in the server; the same content is made once."""
-    import subprocess
-    import sys
-
-    from mlrun_jupyter.errors import MLRunError
+    from mlrun_jupyter.dashboards import apart
     from mlrun_jupyter_server.rest.features import find
 
     one = find(core, kind, project, text)
@@ -129,14 +126,7 @@ def dashboard(core: Core, asked: DashboardQuery, kind: FeatureKind, project: str
     if kind == "feature-set" and one.status.version < 0:
         raise MLRunNotFoundError(f"feature set {one.document.name!r} has no data", why="nothing was ingested into it yet", next_step="ingest rows first")
     if not file.exists():
-        name = f"{one.document.name}@{one.document.hash}"
-        done = subprocess.run(
-            [sys.executable, "-m", "mlrun_jupyter", "features", "dashboard", name, "--kind", one.kind, "--project", project, "--theme", asked.theme, "--output", str(file)],
-            capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "MLRUN_JUPYTER_HOME": str(core.session.home)},
-        )  # fmt: skip
-        if done.returncode:
-            why = done.stderr.strip().splitlines()
-            raise MLRunError(f"the dashboard of {one.document.name!r} was not made", why=why[0].removeprefix("error: ") if why else "its process ended", next_step="look at the log of the server")
+        apart.save(core.session.home, one.document, file, asked.theme)
         for other in folder.glob(f"{one.kind}-{one.document.name}-*-{asked.theme}.html"):
             # what was shown before will not be asked for again
             if other != file and re.fullmatch(r"[0-9a-f]{16}-\d+", other.stem.removeprefix(f"{one.kind}-{one.document.name}-").rpartition("-")[0]):
