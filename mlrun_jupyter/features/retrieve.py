@@ -8,6 +8,7 @@ older than the set's ``ttl``. Without rows to ask about, the rows of the first s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from mlrun_jupyter.features import asof, expressions, frames, tables, windows
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import iso, now
-from mlrun_jupyter.model.features import FeatureSet, FeatureVector, JoinStep, Reference, check_column, seconds
+from mlrun_jupyter.model.features import FeatureSet, FeatureVector, JoinStep, Reference, check_column, reference, seconds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +35,6 @@ class Part:
     snapshot: tables.Snapshot
     join: JoinStep
     wanted: dict[str, str] = field(default_factory=dict)
-    references: list[Reference] = field(default_factory=list)
 
     document = property(lambda self: self.snapshot.document)
 
@@ -92,6 +92,7 @@ def retrieve(
     notes: list[str] = []
     hidden = hidden_keys(parts, vector)
     first, rest = parts[0], parts[1:]
+    reading = _Ahead([(part, _columns(part, hidden)) for part in (parts if spine is not None else rest)], window)
     if spine is not None:
         left = frames.plain(frames.frame_of(spine))
         if time:
@@ -107,7 +108,7 @@ def retrieve(
     spared = [*left.columns] if spine is not None else [*first.wanted.values(), *keys, *([time] if time else [])]
     no_clashes(parts, left.columns if spine is not None else [name for name in (*keys, time) if name])
     for part in rest:
-        left = _joined(left, part, parts, vector, time=time, hidden=hidden, window=window, known=known, notes=notes)
+        left = _joined(left, reading.next(), part, parts, vector, time=time, hidden=hidden, known=known, notes=notes)
     order = [alias for part in parts for alias in part.wanted.values()]
     kept = [*(name for name in spared if name not in order), *order]
     if query:
@@ -139,13 +140,11 @@ def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, An
     versions = tables.versions_of(as_of_versions)
     definitions = {str(k): v.get("definition", "") for k, v in (as_of_versions or {}).get("sets", {}).items() if isinstance(v, Mapping)}
     label = [vector.label_feature] if vector.label_feature and vector.label_feature not in vector.features else []
-    from mlrun_jupyter.model.features import reference
-
     asked = [reference(text) for text in (*vector.features, *label)]
     if not asked:
         raise FeatureError(f"feature vector {vector.name!r} has no features", next_step="name some, for example 'flights.*'")
-    parts: dict[tuple[str, str], Part] = {}
     joins = {step.set: step for step in vector.joins}
+    parts: dict[tuple[str, str], Part] = {}
     for one in asked:
         home = place.of(one.project)
         name = (home.project, one.set)
@@ -198,8 +197,6 @@ def _want(part: Part, one: Reference) -> None:
 
 
 def label_of(vector: FeatureVector, parts: Sequence[Part]) -> str:
-    from mlrun_jupyter.model.features import reference
-
     one = reference(vector.label_feature)
     return next((p.wanted.get(one.feature, one.feature) for p in parts if p.document.name == one.set), one.feature)
 
@@ -264,6 +261,34 @@ def _load(part: Part, columns: Sequence[str], window: Window) -> pl.DataFrame:
     return frame.collect()
 
 
+def _columns(part: Part, hidden: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is read of a set that is joined."""
+    aggregated = part.windows
+    raw = [one.column for one in part.document.aggregations if set(one.features) & set(aggregated)]
+    return [*(name for name in part.wanted if name not in aggregated), *hidden[part.label], *raw]
+
+
+class _Ahead:
+    """Rows of sets, one after another; the next one is read while the one before is joined."""
+
+    def __init__(self, asked: Sequence[tuple[Part, list[str]]], window: Window) -> None:
+        self.asked, self.window = list(asked), window
+        self.pool = ThreadPoolExecutor(1)
+        self.begun: Any = None
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.asked:
+            self.begun = self.pool.submit(_load, *self.asked.pop(0), self.window)
+        else:
+            self.pool.shutdown(wait=False)
+
+    def next(self) -> pl.DataFrame:
+        found: pl.DataFrame = self.begun.result()
+        self._begin()
+        return found
+
+
 def _first(part: Part, hidden: Mapping[str, Sequence[str]], window: Window, known: bool) -> pl.DataFrame:
     import polars as pl
 
@@ -271,7 +296,7 @@ def _first(part: Part, hidden: Mapping[str, Sequence[str]], window: Window, know
     extra = [name for name in hidden[part.label] if name not in part.wanted]
     rows = _load(part, [*part.wanted, *extra], window)
     order = [name for name in (document.timestamp_key, document.known_at) if name]
-    rows = rows.sort(*order, ARRIVAL)
+    rows = asof.in_order(rows, order)
     if document.known_at and document.timestamp_key:
         # what was restated is one event, and the last that became known of it counts
         rows = rows.unique(subset=[*document.keys, document.timestamp_key], keep="last", maintain_order=True)
@@ -283,28 +308,30 @@ def _first(part: Part, hidden: Mapping[str, Sequence[str]], window: Window, know
 
 
 def _joined(
-    left: pl.DataFrame, part: Part, parts: Sequence[Part], vector: FeatureVector, *, time: str, hidden: Mapping[str, Sequence[str]], window: Window,
+    left: pl.DataFrame, rows: pl.DataFrame, part: Part, parts: Sequence[Part], vector: FeatureVector, *, time: str, hidden: Mapping[str, Sequence[str]],
     known: bool, notes: list[str],
 ) -> pl.DataFrame:  # fmt: skip
+    import polars as pl
+
     document, how = part.document, part.join.how
     pairs = pairs_of(part, parts, vector, left.columns)
     aggregated = part.windows
     wanted = {name: alias for name, alias in part.wanted.items() if name not in aggregated and not (name in document.keys and alias in left.columns)}
     wanted.update({name: name for name in hidden[part.label] if name not in part.wanted and name not in left.columns})
-    raw = [one.column for one in document.aggregations if set(one.features) & set(aggregated)]
     timed = bool(document.timestamp_key) and part.join.asof
     if timed and not time:
         raise FeatureError(
             f"{document.name!r} has times, and nothing says as of when its features are wanted", why="a join without a time would mix what was known when",
             next_step="give entity_timestamp_column, begin with a set that has a timestamp_key, or say asof=False in the join graph to take the newest rows",
         )  # fmt: skip
-    rows = _load(part, [*wanted, *raw], window)
     if timed and how in ("left", "inner"):
         found = asof.positions(
             left, rows, asked_keys=list(pairs), keys=list(pairs.values()), asked_time=time, time=document.timestamp_key,
             known_at=document.known_at if known else "", ttl=seconds(document.ttl) if document.ttl else 0.0,
         )  # fmt: skip
-        made = left.with_columns(rows[name].gather(found).alias(alias) for name, alias in wanted.items())
+        # in one query, so that columns are gathered at the same time
+        gathered = rows.select(pl.col(name).gather(found).alias(alias) for name, alias in wanted.items())
+        made = left.with_columns(gathered.get_columns())
         if aggregated:
             made = _aggregated(made, rows, part, pairs, time, known)
         return made.filter(found.is_not_null()) if how == "inner" else made

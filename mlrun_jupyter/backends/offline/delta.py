@@ -21,6 +21,8 @@ from mlrun_jupyter.model.clock import iso
 ATTEMPTS = 12
 OWN, CARRIED = "mlrun.marks", "mlrun.carried"
 KIND = b"mlrun.type"
+ARRIVAL = "__arrival"
+"""As :data:`mlrun_jupyter.features.frames.ARRIVAL`, which backends do not import."""
 SETTINGS = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 3650 days"}
 
 
@@ -180,7 +182,7 @@ class DeltaTable:
                 self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
                 partition_by=parts if table is None else (table.metadata().partition_columns or None), configuration=SETTINGS if table is None else None,
                 commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite"),
-                writer_properties=deltalake.WriterProperties(compression="ZSTD", compression_level=1),
+                writer_properties=_writing(),
             )  # fmt: skip
 
         return self._commit(work, transaction)
@@ -285,6 +287,14 @@ class DeltaTable:
         """Delete files that no version younger than this needs; older versions cannot be read any more then."""
         gone = self._there().vacuum(retention_hours=int(older_than_hours), dry_run=False, enforce_retention_duration=False)
         return len(gone)
+
+
+def _writing() -> Any:
+    import deltalake
+
+    # numbers that run up are next to nothing as differences
+    arrival = deltalake.ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
+    return deltalake.WriterProperties(compression="ZSTD", compression_level=1, column_properties={ARRIVAL: arrival})
 
 
 def _overlaid(first: dict[str, str], others: Any) -> dict[str, str]:
