@@ -37,7 +37,7 @@ def positions(
         *(pl.col(name).alias(f"k{index}") for index, name in enumerate(keys)), pl.col(time).alias("t"), pl.col(ARRIVAL).alias("a"),
         *([pl.col(known_at).alias("n")] if known_at else []),
     ).with_row_index("i")  # fmt: skip
-    left, right = _alike(left, right, by, keys)
+    left, right = alike(left, right, by, keys)
     right = in_order(right, ["t", "n"] if known_at else ["t"], arrival="a")
     if known_at:
         # of all that could be known at a moment the one of the highest rank is the newest: ranks run up by the time from which a row could be seen
@@ -88,7 +88,7 @@ def latest(rows: pl.DataFrame, keys: Sequence[str], time: str = "", known_at: st
     return ordered.unique(subset=list(keys), keep="last", maintain_order=True) if keys else ordered.tail(1)
 
 
-def _alike(left: pl.DataFrame, right: pl.DataFrame, by: Sequence[str], names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def alike(left: pl.DataFrame, right: pl.DataFrame, by: Sequence[str], names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """With keys of the same types.
 
     :raises FeatureError: when they cannot be compared.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,14 @@ class Snapshot:
     """One version of a set's table.
 
     :ivar schema: name to polars type, without our own columns.
+    :ivar portion: offset and number of the rows of the files that are read; ``None``: all.
     """
 
     document: FeatureSet
     version: int
     schema: dict[str, Any]
     files: list[str] = field(repr=False)
+    portion: tuple[int, int] | None = None
 
     @property
     def features(self) -> list[str]:
@@ -48,7 +50,23 @@ class Snapshot:
         frame = pl.scan_parquet(
             self.files, schema=physical, missing_columns="insert", extra_columns="ignore", hive_partitioning=False, glob=False,
         ).select(names)  # fmt: skip
+        if self.portion is not None:
+            frame = frame.slice(*self.portion)
         return frame.with_columns(pl.col(name).cast(pl.Duration("us")) for name in durations if name in names)
+
+
+    def portions(self, rows: int) -> list[Snapshot]:
+        """Itself in parts of so many rows at most, in the order of the files."""
+        import polars as pl
+
+        found = []
+        for file in self.files:
+            height = int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
+            found += [replace(self, files=[file], portion=(start, min(rows, height - start))) for start in range(0, height, rows)]
+        return found
+
+    def empty(self) -> Snapshot:
+        return replace(self, files=[])
 
 
 def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> Snapshot:
