@@ -139,6 +139,69 @@ def six_steps_of_one_event(rounds: int = ROUNDS, events: int = 20_000) -> dict[s
     return {"ours": found["ours"], "frames of one row": 100 * found["frames of one row"]}
 
 
+def on_dask(folder: Path, rows: int = 100_000_000, limit: int = 4_000_000_000) -> dict[str, Any]:
+    """So many flights, whose planes are of a set with a row an hour for each, through Dask in this process: what does not fit is parted by plane.
+
+    Beside hourly weather of few rows, which is joined whole. Prints the time and the peak memory of the process that retrieves.
+    """
+    place = _place(folder, "dask")
+    _made(place, rows)
+    began = time.perf_counter()
+    peak, height = _measured(_retrieve_on_dask, folder, limit)
+    return {"rows": height, "seconds": time.perf_counter() - began, "peak": peak, "limit": limit}
+
+
+def _place(folder: Path, name: str) -> Place:
+    return Place("lab", SqlRunStore(f"sqlite:///{folder}/{name}.db"), DeltaStore(folder / f"tables-{name}"), spill=folder / "spill")
+
+
+def _made(place: Place, rows: int, planes: int = 4000) -> None:
+    """Tables as an ingest would leave them, one batch after another: no process holds them whole."""
+    import numpy as np
+    import pyarrow as pa
+
+    _, weather = _data()
+    FeatureSet("weather", entities=["origin"], timestamp_key="time_hour", place=place).ingest(weather)
+    origins, start = np.array(["EWR", "JFK", "LGA"]), int(weather["time_hour"].min().timestamp())  # type: ignore[union-attr]
+    year, step = 365 * 86400, 1_000_000
+
+    def batches(total: int, wear: bool) -> Any:
+        for number, begin in enumerate(range(0, total, step)):
+            dice, size = np.random.default_rng(number), min(step, total - begin)
+            times = pl.Series((start + dice.integers(0, year, size)) * 1_000_000).cast(pl.Datetime("us", "UTC"))
+            tail = pl.Series(dice.integers(0, planes, size)).cast(pl.String)
+            own = {"cycles": dice.integers(0, 20_000, size), "hours": dice.random(size)} if wear else {"origin": origins[dice.integers(0, 3, size)], "dep_delay": dice.random(size) * 60, "distance": dice.integers(80, 5000, size)}
+            frame = pl.DataFrame({"tail": tail, "time": times, **own, "__arrival": pl.int_range(begin, begin + size, eager=True)})
+            yield from frame.to_arrow().cast(_plain(frame)).to_batches()
+
+    def _plain(frame: pl.DataFrame) -> Any:
+        return pa.schema([pa.field(one.name, pa.string() if pa.types.is_large_string(one.type) or str(one.type) == "string_view" else one.type) for one in frame.to_arrow().schema])
+
+    for name, total, wear in (("flights", rows, False), ("wear", rows // 4, True)):
+        fset = FeatureSet(name, entities=["tail"], timestamp_key="time", place=place)
+        fset.save()
+        first = next(iter(batches(10, wear)))
+        place.table(fset._homed()).append(pa.RecordBatchReader.from_batches(first.schema, batches(total, wear)))
+
+
+def _retrieve_on_dask(folder: Path, limit: int) -> int:
+    place = _place(folder, "dask")
+    vector = FeatureVector("v", ["flights.*", *(f"weather.{name}" for name in WEATHER), "wear.cycles", "wear.hours"], place=place)
+    found = vector.get_offline_features(engine="dask", memory_limit=limit, with_indexes=True)
+    return found.write(str(folder / "result")).rows
+
+
+def _measured(work: Callable[..., int], *arguments: Any) -> tuple[int, int]:
+    """Peak memory in bytes of a process of its own that does it (``VmHWM``), and what it returned."""
+    import subprocess
+    import sys
+
+    code = f"from pathlib import Path, PosixPath\nfrom tests import bench_features as b\nn = b.{work.__name__}(*{arguments!r})\nprint(n, [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    result, peak = done.stdout.split()[-2:]
+    return 1024 * int(peak), int(result)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

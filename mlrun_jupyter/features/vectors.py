@@ -104,7 +104,7 @@ def offline_features(
         )  # fmt: skip
         response = PartitionedResponse(made, indexes)
         if target is not None:
-            path, kind = (target.path, target.kind) if isinstance(target, Target) else (str(target), "parquet")
+            path, kind = (target.path, target.kind) if isinstance(target, Target) else (str(target), "csv" if str(target).endswith(".csv") else "parquet")
             if kind != "parquet":
                 raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="Dask writes a folder of Parquet files", next_step="choose this")
             written = response.write(path, statistics=update_stats)

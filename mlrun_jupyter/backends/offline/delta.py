@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -174,9 +174,13 @@ class DeltaTable:
     def _write(self, rows: Any, mode: str, marks: Mapping[str, str], transaction: tuple[str, int] | None) -> int:
         import deltalake
 
-        data, parts = self._inwards(rows)
+        stream = _stream(rows)
+        data, parts = (None, []) if stream else self._inwards(rows)
 
         def work(table: Any) -> None:
+            nonlocal data, parts
+            if stream:
+                data, parts = self._streamed(stream())
             write: Any = deltalake.write_deltalake
             write(
                 self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
@@ -249,6 +253,18 @@ class DeltaTable:
             f"{self.url} could not be written, since others wrote it all the time", why=_short(wrong), next_step="try again, or write larger batches"
         )
 
+    def _streamed(self, batches: Any) -> tuple[Any, list[str]]:
+        """A reader of batches as Delta can hold them: one is held at a time."""
+        import pyarrow as pa
+
+        empty, parts = self._inwards(pa.Table.from_batches([], schema=batches.schema))
+
+        def each() -> Iterator[Any]:
+            for batch in batches:
+                yield from self._inwards(pa.Table.from_batches([batch]))[0].to_batches()
+
+        return pa.RecordBatchReader.from_batches(empty.schema, each()), parts
+
     def _inwards(self, rows: Any) -> tuple[Any, list[str]]:
         """As Delta can hold it, with the column that parts the files."""
         import pyarrow as pa
@@ -287,6 +303,24 @@ class DeltaTable:
         """Delete files that no version younger than this needs; older versions cannot be read any more then."""
         gone = self._there().vacuum(retention_hours=int(older_than_hours), dry_run=False, enforce_retention_duration=False)
         return len(gone)
+
+
+def _stream(rows: Any) -> Callable[[], Any] | None:
+    """What makes the reader of batches, where rows come as one."""
+    import pyarrow as pa
+
+    if callable(rows):
+        return rows  # type: ignore[no-any-return]
+    if not isinstance(rows, pa.RecordBatchReader):
+        return None
+    given = [rows]
+
+    def once() -> Any:
+        if not given:
+            raise MLRunConflictError("rows that came as a stream cannot be written again", why="another writer was first", next_step="try again with a new reader")
+        return given.pop()
+
+    return once
 
 
 def _writing() -> Any:
