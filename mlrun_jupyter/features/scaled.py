@@ -109,7 +109,7 @@ def retrieve_scaled(
     folder = spill.folder(below)
     if spine is None:
         left = None
-    elif is_dask(spine):
+    elif frames.is_dask(spine):
         left, time = retrieve.asked_rows(frames.frame_of(spine._meta_nonempty), time, notes.append)
         given = spine.to_delayed()
     else:
@@ -384,11 +384,6 @@ def amount(given: int | str) -> int:
     from mlrun_jupyter.model.retention import size
 
     return size(given)
-
-
-def is_dask(data: Any) -> bool:
-    """Whether it is a frame of Dask."""
-    return type(data).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
 def _dask() -> Any:

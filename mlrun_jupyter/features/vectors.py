@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from mlrun_jupyter.errors import MLRunInvalidArgumentError
-from mlrun_jupyter.features import ingest, retrieve, scaled, tables
+from mlrun_jupyter.features import frames, ingest, retrieve, scaled, tables
 from mlrun_jupyter.features.partitions import PartitionedResponse
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import _as
@@ -95,7 +95,7 @@ def offline_features(
     window = retrieve.Window(tables.moment(start_time), tables.moment(end_time), timestamp_for_filtering)
     if engine not in ("", "local", "polars", "dask"):
         raise MLRunInvalidArgumentError(f"engine {engine!r} is not there", why="engines are local and dask", next_step="use one of these")
-    if engine == "dask" or (not engine and scaled.is_dask(entity_rows)):
+    if engine == "dask" or (not engine and frames.is_dask(entity_rows)):
         if order_by:
             raise MLRunInvalidArgumentError("order_by is not there on Dask", why="all rows would have to be held at once", next_step="sort what is read of it, or leave engine away")
         made = scaled.retrieve_scaled(
@@ -123,7 +123,7 @@ def offline_features(
             raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="targets are .parquet and .csv", next_step="choose one of these")
         ingest.write_file(found.frame, path, kind)
     if update_stats:
-        from mlrun_jupyter.features import frames, statistics
+        from mlrun_jupyter.features import statistics
 
         stats = statistics.collect(found.frame, {name: frames.value_type(kind) for name, kind in found.frame.schema.items()})
         note(place, vector, found.record, dict(found.frame.schema), found.frame.height, stats)
@@ -132,8 +132,6 @@ def offline_features(
 
 def note(place: Place, vector: FeatureVector, record: Mapping[str, Any], types: Mapping[str, Any], rows: int, stats: Mapping[str, Any]) -> None:
     """Record on the vector what was read last, and the statistics of it."""
-    from mlrun_jupyter.features import frames
-
     schema = {name: frames.value_type(kind) for name, kind in types.items()}
     place.definitions.put_feature_object(vector)
     targets = tuple({"kind": "read", "set": name, **one} for name, one in record["sets"].items())
