@@ -9,6 +9,7 @@ for good, since every version is to stay readable.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, StoreEr
 from mlrun_jupyter.model.clock import iso
 
 ATTEMPTS = 12
+REACH = "see whether the place is there, and whether it may be reached: its address and credentials come from the environment (AWS_…, GOOGLE_…, AZURE_…)"
 OWN, CARRIED = "mlrun.marks", "mlrun.carried"
 KIND = b"mlrun.type"
 ARRIVAL = "__arrival"
@@ -40,14 +42,19 @@ class DeltaStore:
 
     def delete(self, project: str, name: str) -> None:
         """Remove the table with all its versions; nothing happens where there is none."""
-        import fsspec
+        from pyarrow import fs
 
-        fs, path = fsspec.core.url_to_fs(f"{self.url}/{project}/{name}")
-        if fs.exists(path):
+        place = f"{self.url}/{project}/{name}"
+        try:
+            files, path = fs.FileSystem.from_uri(place if "://" in place else Path(place).absolute().as_uri())
+            if files.get_file_info(path).type == fs.FileType.NotFound:
+                return
             # the log first: a table without a log is no table, one without some of its files is a broken one
-            if fs.exists(f"{path}/_delta_log"):
-                fs.rm(f"{path}/_delta_log", recursive=True)
-            fs.rm(path, recursive=True)
+            for one in (f"{path}/_delta_log", path):
+                if files.get_file_info(one).type == fs.FileType.Directory:
+                    files.delete_dir(one)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"the table {place} cannot be deleted", why=_short(error), next_step="see whether the place can be reached and written") from error
 
 
 class DeltaTable:
@@ -76,11 +83,19 @@ class DeltaTable:
             if version is not None and ("version" in str(error).lower() or "not found" in str(error).lower()):
                 raise self._no_version(version) from error
             raise StoreUnreadableError(
-                f"the table {self.url} cannot be read", why=_short(error), next_step="restore its _delta_log from a copy, or ingest anew"
-            ) from error
+                f"the table {self.url} cannot be read", why=_short(error),
+                next_step=REACH if "://" in self.url else "restore its _delta_log from a copy, or ingest anew",
+            ) from error  # fmt: skip
 
     def _is_there(self) -> bool:
-        return not self.url.startswith("/") or any(Path(self.url).glob("_delta_log/*.json"))
+        if "://" not in self.url:
+            return any(Path(self.url).glob("_delta_log/*.json"))
+        import deltalake
+
+        try:
+            return bool(deltalake.DeltaTable.is_deltatable(self.url))
+        except OSError as error:
+            raise StoreUnreadableError(f"the table {self.url} cannot be reached", why=_short(error), next_step=REACH) from error
 
     def _no_version(self, version: int | None) -> MLRunNotFoundError:
         return MLRunNotFoundError(
@@ -358,4 +373,6 @@ def _number(commit: Mapping[str, Any], *names: str) -> int:
 
 
 def _short(error: Exception | None) -> str:
-    return str(error).splitlines()[0][:300] if error is not None and str(error) else type(error).__name__
+    """What it says, in one line: those that come from afar say it in a tree of several."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" ↳") for line in str(error or "").splitlines()]
+    return ": ".join(line for line in lines if line)[:400] or type(error).__name__
