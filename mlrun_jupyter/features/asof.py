@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError
 from mlrun_jupyter.features.frames import ARRIVAL, value_type, wider
@@ -77,7 +77,7 @@ def _put_back(found: pl.Series, order: pl.Series) -> pl.Series:
     import polars as pl
 
     none = np.iinfo(np.uint32).max
-    made = np.empty(len(found), dtype=np.uint32)
+    made: Any = np.empty(len(found), dtype=np.uint32)
     made[order.to_numpy()] = found.fill_null(none).to_numpy()
     return pl.select(pl.when(pl.lit(pl.Series("i", made)) != none).then(pl.lit(pl.Series("i", made)))).to_series()
 

@@ -171,7 +171,8 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
     """A Dask frame, of which one partition at a time is in memory; all are one commit."""
     import polars as pl
 
-    table, certificates = place.table(document), []
+    table = place.table(document)
+    certificates: list[dict[str, Any]] = []
     uid = run.uid if run else ""
 
     def prepare(partition: Any) -> tuple[pl.DataFrame, pl.DataFrame | None, dict[str, Any]]:

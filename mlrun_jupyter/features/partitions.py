@@ -147,7 +147,7 @@ def _pandas(frame: pl.DataFrame) -> Any:
 
 
 def _height(frame: pl.DataFrame) -> int:
-    return frame.height
+    return int(frame.height)
 
 
 def _write(frame: pl.DataFrame, path: str, wanted: bool) -> tuple[int, Mapping[str, Any]]:

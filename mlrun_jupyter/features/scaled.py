@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROW = "__row"
 BASE = 350_000_000
 """Bytes that a process needs with the libraries alone."""
-COPIES = 8
+COPIES = 5
 """How often a task may hold its rows at once: as they were read, sorted, gathered, and in what libraries keep for later."""
 
 
