@@ -118,6 +118,8 @@ def ingest(
     :raises FeatureDataError: for rows that cannot be features; nothing is written then.
     :raises SchemaDriftError: when the columns are not those of the table, as the set's policy says.
     """
+    if document.passthrough:
+        return _looked_at(place, document, data)
     if overwrite and (upsert or incremental):
         raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     source = sources.source_of(data if data is not None else document.source)
@@ -165,6 +167,22 @@ def ingest(
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
+
+
+def _looked_at(place: Place, document: FeatureSet, data: Any) -> Ingested:
+    """Of a passthrough set nothing is written: its rows are checked, and shown."""
+    if data is not None:
+        raise FeatureError(f"{document.name!r} is passthrough: no rows are written", why="they stay in its source", next_step="write them there, or leave passthrough away")
+    place.definitions.put_feature_object(document)
+    frame = tables.snapshot(place, document).scan().collect().drop(ARRIVAL)
+    schema = {name: frames.value_type(kind) for name, kind in frame.schema.items()}
+    stats, preview = statistics.collect(frame, schema), _preview(frame)
+
+    def change(status: Status) -> Status:
+        return msgspec.structs.replace(status, state="ready", definition=document.hash, version=0, rows=frame.height, schema=schema, stats=stats, preview=preview)
+
+    place.change_status("feature-set", document.name, change)
+    return Ingested(frame, -1, frame.height, notes=("passthrough: rows stay in their source, nothing was written",))
 
 
 def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, overwrite: bool, notes: list[str], run: Any) -> Ingested:
@@ -329,8 +347,7 @@ def _show(
     :param frame: rows to show the first of. :param batch: statistics of all that were written, ``height`` in number.
     """
     whole = cache(lambda: statistics.collect(tables.snapshot(place, document, version).scan().drop(ARRIVAL).collect()))
-    head = frame.head(PREVIEW)
-    preview = (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
+    preview = _preview(frame)
     schema = {name: frames.value_type(kind) for name, kind in tables.snapshot(place, document).schema.items()}
     rows = place.table(document).rows()
 
@@ -350,6 +367,11 @@ def _show(
         )  # fmt: skip
 
     place.change_status("feature-set", document.name, change)
+
+
+def _preview(frame: pl.DataFrame) -> tuple[tuple[Any, ...], ...]:
+    head = frame.head(PREVIEW)
+    return (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
 
 
 def _shown(value: Any) -> Any:

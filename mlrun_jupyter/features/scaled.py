@@ -367,6 +367,8 @@ def _portable(part: Part) -> Part:
 
 def _only_rows_that_are_there(parts: Sequence[Part]) -> None:
     for part in parts:
+        if part.document.passthrough:
+            raise FeatureError(f"{part.document.name!r} is passthrough, which Dask does not read", why="its source is read as a whole", next_step="ingest it instead, or leave engine away")
         if part.join.how not in ("left", "inner"):
             raise FeatureError(
                 f"{part.document.name!r} is joined {part.join.how}, which Dask does not do", why="rows that nobody asked about belong to no partition",
