@@ -129,16 +129,20 @@ class PartitionedResponse:
 
         return int(sum(self._compute([dask.delayed(_height, pure=False)(task) for task in self._found.tasks])))
 
+    def _size(self) -> str:
+        width, count = self._found.empty.width, self.npartitions
+        return f"{width} column{'s' * (width != 1)} in {count} partition{'s' * (count != 1)}"
+
     def __repr__(self) -> str:
         sets = ", ".join(f"{name} version {one['version']}" for name, one in self.record["sets"].items())
-        head = f"{self._found.empty.width} columns in {self.npartitions} partitions, not computed yet, from {sets}"
+        head = f"{self._size()}, not computed yet, from {sets}"
         return "\n".join([head, *(f"  note: {one}" for one in self.notes), *(f"  {name}: {frames.value_type(kind)}" for name, kind in self._found.empty.schema.items())])
 
     def _repr_html_(self) -> str:
         sets = ", ".join(f"{escape(name)} version {one['version']}" for name, one in self.record["sets"].items())
         notes = "".join(f"<li>{escape(one)}</li>" for one in self.notes)
         rows = "".join(f"<tr><td style='text-align:left'>{escape(name)}</td><td style='text-align:left'>{escape(frames.value_type(kind))}</td></tr>" for name, kind in self._found.empty.schema.items())
-        head = f"<p>{self._found.empty.width} columns in {self.npartitions} partitions, not computed yet · from {sets}</p>{f'<ul>{notes}</ul>' if notes else ''}"
+        head = f"<p>{self._size()}, not computed yet · from {sets}</p>{f'<ul>{notes}</ul>' if notes else ''}"
         return f"{head}<table><thead><tr><th style='text-align:left'>column</th><th style='text-align:left'>type</th></tr></thead><tbody>{rows}</tbody></table>"
 
 

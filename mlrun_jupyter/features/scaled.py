@@ -147,7 +147,7 @@ def retrieve_scaled(
         count = max(1, ceil(left.height * width / bounds.rows))
         step = max(1, ceil(left.height / count))
         for number, start in enumerate(range(0, max(left.height, 1), step)):
-            spill.write(left.slice(start, step), job.place("asked") / f"{number}.arrow")
+            spill.write(left.slice(start, step), job.place(spill.ASKED) / f"{number}.arrow")
         pieces = [dask.delayed(_waiting, pure=False)(shared, number) for number in range(len(range(0, max(left.height, 1), step)))]
     tasks = _graph(dask, shared, job, pieces, bounds)
     made = _finished(job, empty)
@@ -244,7 +244,7 @@ def _handed(job: Job, number: int, partition: Any) -> pl.DataFrame:
 
 
 def _waiting(job: Job, number: int) -> pl.DataFrame:
-    return spill.read(job.place("asked") / f"{number}.arrow")
+    return spill.read(job.place(spill.ASKED) / f"{number}.arrow")
 
 
 def _part_rows(job: Job, at: int, chunk: tables.Snapshot, number: int) -> None:

@@ -17,6 +17,8 @@ from uuid import uuid4
 if TYPE_CHECKING:
     import polars as pl
 
+ASKED = "asked"
+"""Rows that were handed over, and that no task can make again."""
 _mine: dict[str, int] = {}
 
 
@@ -36,15 +38,17 @@ def folder(below: Path) -> str:
 
 
 def remove_waiting(name: str) -> None:
-    """Delete a folder of this process; it comes again when something is computed anew."""
-    shutil.rmtree(name, ignore_errors=True)
+    """Delete what tasks wrote into a folder; they write it again when something is computed anew. Rows that were handed over stay."""
+    for one in Path(name).glob("*"):
+        if not one.name.startswith(ASKED):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 @atexit.register
 def _remove_all() -> None:
     for name, pid in _mine.items():
         if pid == os.getpid():
-            remove_waiting(name)
+            shutil.rmtree(name, ignore_errors=True)
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:

@@ -137,6 +137,12 @@ def test_the_rows_of_the_first_set_are_in_the_order_of_their_times(place: Place,
     assert not any((tmp_path / "spill").glob("*/*")), "nor on the disk where rows waited"
 
 
+def test_rows_that_were_handed_over_can_be_computed_again_after_they_were_written(place: Place, small: None, tmp_path: Path) -> None:
+    found = weather(place).get_offline_features(asked(), "t", engine="dask", with_indexes=True)
+    found.to_parquet(str(tmp_path / "out"))
+    assert found.npartitions > 2 and found.to_polars().equals(pl.read_parquet(tmp_path / "out"))
+
+
 def test_what_dask_cannot_do_is_said(place: Place, tmp_path: Path) -> None:
     vector, rows = weather(place), asked()
     frame = dd.from_pandas(rows.to_pandas(), npartitions=2)
