@@ -46,9 +46,10 @@ def positions(
         ranks = seen.with_columns(pl.col("r").cum_max().over(by) if by else pl.col("r").cum_max())
         right = ranks.with_columns(order.gather(ranks["r"]).alias("i"))
     right = right.select(*by, "t", "i")
-    order = None if left["t"].is_sorted() else left["t"].arg_sort()
-    if order is not None:
-        left = left.select(pl.all().gather(order))
+    order = None
+    if not left["t"].is_sorted():
+        left = left.with_row_index("o").sort("t")
+        order = left["o"]
     found = left.join_asof(right, on="t", by=by or None, strategy="backward", check_sortedness=False)["i"]
     if order is not None:
         found = _put_back(found, order)
