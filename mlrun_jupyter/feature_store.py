@@ -8,14 +8,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mlrun_jupyter import contexts
-from mlrun_jupyter.errors import MLRunConflictError
-from mlrun_jupyter.feature_places import place_of, split, take_along
-from mlrun_jupyter.features import sets
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunMissingDependencyError,
+    MLRunNotFoundError,
+)
+from mlrun_jupyter.feature_places import place_of, read_definition, split, take_along
+from mlrun_jupyter.features import catalogue, sets
+from mlrun_jupyter.features.catalogue import Found
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import JoinGraph
@@ -36,16 +45,17 @@ from mlrun_jupyter.features.steps import (
     SetEventMetadata,
 )
 from mlrun_jupyter.features.vectors import OfflineVectorResponse
+from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
 from mlrun_jupyter.model.page import Page
 from mlrun_jupyter.project import get_current_project, get_or_create_project, session
 
 __all__ = [
     "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
-    "FeatureVector", "Filter", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
+    "FeatureVector", "Filter", "Found", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
     "ParquetSource", "Rename", "SQLSource", "Select", "SetEventMetadata", "Source", "Target", "Validator", "delete_feature_set",
-    "delete_feature_vector", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
-    "leakage_check", "list_feature_sets", "list_feature_vectors", "preview", "quarantine",
+    "catalogue_file", "delete_feature_vector", "get_catalogue", "get_feature_object", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
+    "leakage_check", "list_entities", "list_feature_sets", "list_feature_vectors", "list_features", "load", "preview", "quarantine",
 ]  # fmt: skip
 
 
@@ -87,23 +97,42 @@ def _place(project: str = "") -> Place:
     return place_of(session(), current.name, folder=current.context, begin=_begin)
 
 
-class FeatureSet(sets.FeatureSet):
-    __doc__ = sets.FeatureSet.__doc__
+class _Shown:
+    """What both can do because they belong to a project of this session."""
+
+    document: Any
+    _place: Place | None
 
     def place(self) -> Place:
         return self._place or _place(self.document.project)
 
+    def dashboard(self, theme: str = "default") -> Any:
+        """A page with distributions, missing values, values over time, correlation, lineage and code, as a Panel object.
+
+        :param theme: ``default`` or ``dark``.
+        :raises MLRunMissingDependencyError: without Panel and hvPlot.
+        """
+        from mlrun_jupyter.dashboards import features as pages
+
+        return pages.page(self, theme)
+
+    def save_dashboard(self, path: str | Path, theme: str = "default") -> str:
+        """The same page as one HTML file that needs no network; returns its path."""
+        from mlrun_jupyter.dashboards import features as pages
+
+        return str(pages.save(self, path, theme))
+
+
+class FeatureSet(_Shown, sets.FeatureSet):
+    __doc__ = sets.FeatureSet.__doc__
 
     @staticmethod
     def _take(given: Any) -> str:
         return take_along(given)
 
 
-class FeatureVector(sets.FeatureVector):
+class FeatureVector(_Shown, sets.FeatureVector):
     __doc__ = sets.FeatureVector.__doc__
-
-    def place(self) -> Place:
-        return self._place or _place(self.document.project)
 
 
 def _found(kind: Any, text: str, project: str) -> Any:
@@ -128,6 +157,30 @@ def get_feature_vector(uri: str, project: str = "") -> FeatureVector:
     return FeatureVector(document=_found("feature-vector", uri, project))
 
 
+def get_feature_object(name: str, project: str = "") -> FeatureSet | FeatureVector:
+    """The set, else the vector, of the name.
+
+    :raises MLRunNotFoundError: when there is neither, with the nearest names.
+    """
+    try:
+        return get_feature_set(name, project)
+    except MLRunNotFoundError as no_set:
+        try:
+            return get_feature_vector(name, project)
+        except MLRunNotFoundError:
+            raise no_set from None
+
+
+def load(path: str | Path, project: str = "") -> FeatureSet | FeatureVector:
+    """The set or vector that a YAML file defines, as :meth:`FeatureSet.to_yaml` writes it; it is not stored before ``save``.
+
+    :raises DefinitionError: for a file that is no such definition, with the place of the fault.
+    """
+    document = read_definition(Path(path))
+    document = msgspec.structs.replace(document, project=project or _place().project)
+    return FeatureSet(document=document) if isinstance(document, model.FeatureSet) else FeatureVector(document=document)
+
+
 def list_feature_sets(project: str = "", **conditions: Any) -> Page[Any]:
     """Definitions with tags and status, newest first; conditions as ``name labels text entity owner latest limit page_token``."""
     place = _place(project)
@@ -138,6 +191,45 @@ def list_feature_vectors(project: str = "", **conditions: Any) -> Page[Any]:
     """As :func:`list_feature_sets`."""
     place = _place(project)
     return place.definitions.list_feature_objects("feature-vector", place.project, **conditions)
+
+
+def list_features(text: str = "", project: str = "", *, name: str = "", entity: str = "", owner: str = "", labels: Sequence[str] = ()) -> list[Found]:
+    """Features of all sets; see :func:`mlrun_jupyter.features.catalogue.search`.
+
+    >>> [one.reference for one in fstore.list_features("delay", entity="tailnum")]
+    """
+    return catalogue.search(_place(project), text=text, name=name, entity=entity, owner=owner, labels=labels)
+
+
+def list_entities(text: str = "", project: str = "", *, name: str = "", labels: Sequence[str] = ()) -> list[Found]:
+    """Keys of all sets, one for each set that has it."""
+    return catalogue.search(_place(project), text=text, name=name, labels=labels, roles=("entity",))
+
+
+def catalogue_file(project: str = "", versions: Any = None, path: str = "") -> str:
+    """The path of the project's catalogue, for ``intake.open_catalog``; brought up to date first.
+
+    :param versions: ``response.record`` of a training set: a catalogue of these versions of the tables is written, to ``path``.
+    :raises MLRunInvalidArgumentError: for versions without a path: the project's own catalogue is of the newest.
+    """
+    place = _place(project)
+    if versions is not None and not path:
+        raise MLRunInvalidArgumentError("a catalogue of given versions needs a path", why="the project's own is of the newest", next_step="pass path=")
+    file = Path(path) if path else place.catalogue
+    assert file is not None
+    return str(catalogue.write(place, file, versions))
+
+
+def get_catalogue(project: str = "") -> Any:
+    """The project's catalogue, opened with Intake.
+
+    :raises MLRunMissingDependencyError: without Intake.
+    """
+    try:
+        import intake
+    except ImportError as error:
+        raise MLRunMissingDependencyError("the catalogue is opened with Intake", why=str(error), next_step="pip install 'mlrun-jupyter[features]'") from error
+    return intake.open_catalog(catalogue_file(project))
 
 
 def ingest(featureset: Any, source: Any = None, **options: Any) -> Ingested:
@@ -187,6 +279,7 @@ def delete_feature_set(name: str, project: str = "", tag: str = "", uid: str = "
             if place.online is not None:
                 place.online().delete(online_table(found.status, name))
     place.definitions.delete_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
+    catalogue.refresh(place)
 
 
 def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str = "") -> None:
@@ -194,6 +287,7 @@ def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str 
     place = _place(project)
     place.definitions.get_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
     place.definitions.delete_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
+    catalogue.refresh(place)
 
 
 def quarantine(featureset: str, project: str = "") -> Any:

@@ -17,6 +17,7 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     NoProjectError,
 )
+from mlrun_jupyter.feature_places import forget, has_features, register
 from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml
@@ -463,18 +464,24 @@ def load_project(context: str | Path = "./", url: str = "", name: str = "", **op
             document, metadata=msgspec.structs.replace(document.metadata, name=check_label(name, "project"))
         )
     session().store.put_project(document)
-    return set_current_project(Project(session(), document, context))
+    project = Project(session(), document, context)
+    register(session(), project.name, Path(project.context) / "features")
+    return set_current_project(project)
 
 
 def get_current_project(silent: bool = False) -> Project | None:
-    """The project that was chosen last in this process, or by ``MLRUN_JUPYTER_PROJECT``.
+    """The project that was chosen last in this process; inside a run that of the run; or the one of ``MLRUN_JUPYTER_PROJECT``.
 
     :raises NoProjectError: when there is none, unless ``silent``.
     """
     found: Project | None = _current.get("project")
     if found is not None and found._session is session():
         return found
-    name = session().settings.project
+    from mlrun_jupyter.worker import entry
+
+    order = entry.current_order()
+    # the setting comes from whoever started the run, and may name another project
+    name = order.project if order is not None else session().settings.project
     if name:
         return get_or_create_project(name)
     if silent:
@@ -498,16 +505,17 @@ def list_projects() -> list[str]:
 
 
 def delete_project(name: str, deletion_strategy: str = "restricted") -> None:
-    """Delete a project's record; ``cascade`` also all that is recorded in it. Contents of artifacts stay."""
+    """Delete a project's record; ``cascade`` also all that is recorded in it, and the rows of its feature sets. Contents of artifacts stay."""
     store = session().store
     store.get_project(name)
     if deletion_strategy not in ("restricted", "restrict", "cascade", "check"):
         raise MLRunInvalidArgumentError(f"{deletion_strategy!r} is no deletion strategy", next_step="use restricted, cascade or check")
-    if deletion_strategy != "cascade" and (store.list_runs(name, limit=1) or store.list_functions(name)):
+    if deletion_strategy != "cascade" and (store.list_runs(name, limit=1) or store.list_functions(name) or has_features(session(), name)):
         raise MLRunConflictError(
-            f"project {name!r} is not empty", why="it has functions or runs", next_step="delete it with deletion_strategy='cascade'"
+            f"project {name!r} is not empty", why="it has functions, runs or features", next_step="delete it with deletion_strategy='cascade'"
         )
     if deletion_strategy != "check":
+        forget(session(), name)
         store.delete_project(name)
 
 

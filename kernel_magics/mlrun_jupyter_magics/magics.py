@@ -27,12 +27,13 @@ from mlrun_jupyter.runs import supervise
 from mlrun_jupyter.runs.context import numeric
 from mlrun_jupyter.runs.display import PreflightTable
 from mlrun_jupyter.runs.submit import git_commit
+from mlrun_jupyter_magics import features
 from mlrun_jupyter_magics.history import History
 from mlrun_jupyter_magics.parsing import (
-    cell_parser,
     function_fields,
     head,
     pairs,
+    read_cell,
     run_parser,
     split,
     sweep_of,
@@ -82,11 +83,17 @@ class MlrunMagics(Magics):
         --strategy grid|list|random|optuna|custom  --max-runs N  --parallel N  --max-errors N  --param-file CSV|JSON
         --selector max.auc  --stop "auc >= 0.93"
 
+        The rows that a cell leaves as a feature set; ``%%mlrun features weather --entity origin --timestamp time_hour``:
+
+        --entity COLUMN[:TYPE]  --timestamp COLUMN  --known-at COLUMN  --ttl 24h  --aggregate COLUMN:avg,max:1h,24h:10m
+        --label-column COLUMN  --owner NAME  --schema-policy refuse|add|evolve  --partition-by day
+        --append  --upsert               else the rows replace those that are there
+
         Options may go on in the lines below, as long as these start with ``--``. A comment behind a parameter or input
         documents it: ``--param trees:int=200  # how many``.
         """
         words, docs, cell = head(line, cell, self.shell.var_expand)
-        options = cell_parser().parse_args(words)
+        options, cell = read_cell(words, cell)
         project = _project()
         if options.tag:
             check_tag(options.tag)
@@ -243,7 +250,7 @@ class MlrunMagics(Magics):
             "project": self._command_project, "run": self._command_run, "runs": self._command_runs,
             "functions": self._command_functions, "artifacts": self._command_artifacts, "models": self._command_models,
             "why": self._command_why, "replay": self._command_replay, "resume": self._command_resume, "compare": self._command_compare,
-            "show": self._command_show, "logs": self._command_logs, "abort": self._command_abort, "diff": self._command_diff,
+            "features": features.features, "feature": features.feature, "ingest": features.ingest, "show": self._command_show, "logs": self._command_logs, "abort": self._command_abort, "diff": self._command_diff,
         }  # fmt: skip
         if words[0] not in commands:
             import difflib

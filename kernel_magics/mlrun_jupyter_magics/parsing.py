@@ -8,15 +8,15 @@ from typing import Any
 from mlrun_jupyter.notebooks.lines import (
     LineParser,
     add_sweep_options,
-    cell_parser,
     function_fields,
     head,
     pairs,
+    read_cell,
     run_parser,
     split,
 )
 
-__all__ = ["LineParser", "add_sweep_options", "cell_parser", "function_fields", "head", "pairs", "run_parser", "split", "sweep_of", "typed"]
+__all__ = ["LineParser", "add_sweep_options", "function_fields", "head", "pairs", "read_cell", "run_parser", "split", "sweep_of", "typed"]
 
 
 def sweep_of(function: Any, options: argparse.Namespace) -> dict[str, Any]:

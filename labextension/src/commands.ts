@@ -13,7 +13,9 @@ export const Commands = {
   /** `{uids}`, two to fifty. */
   compare: 'mlrun:compare-runs',
   /** `{uri}` */
-  openArtifact: 'mlrun:open-artifact'
+  openArtifact: 'mlrun:open-artifact',
+  /** `{project, kind, name}` or `{uri}` */
+  openFeature: 'mlrun:open-feature'
 } as const;
 
 /** The plugin that the settings belong to. */

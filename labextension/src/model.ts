@@ -6,6 +6,7 @@ import {
   ArtifactSummary,
   Entry,
   Event,
+  FeatureSummary,
   FunctionSummary,
   Page,
   Project,
@@ -154,11 +155,13 @@ export class Model implements IDisposable {
   readonly functions: Listing<FunctionSummary>;
   readonly artifacts: Listing<ArtifactSummary>;
   readonly models: Listing<ArtifactSummary>;
+  readonly features: Listing<FeatureSummary>;
   private _changed = new Signal<this, void>(this);
   private _ended = new Signal<this, RunSummary>(this);
   private _journal = new Signal<this, { uid: string; entries: Entry[] }>(this);
   private _run = new Signal<this, RunSummary>(this);
   private _artifact = new Signal<this, ArtifactSummary>(this);
+  private _feature = new Signal<this, FeatureSummary>(this);
   private _function = new Signal<this, FunctionSummary>(this);
   private _going = new Set<string>();
   private _watched = new Map<string, number>();
@@ -182,6 +185,7 @@ export class Model implements IDisposable {
     this.functions = new Listing<FunctionSummary>(at('functions', { latest: true }), each => each.name, changed);
     this.artifacts = new Listing<ArtifactSummary>(at('artifacts'), each => each.uri, changed);
     this.models = new Listing<ArtifactSummary>(at('artifacts', { kind: 'model' }), each => each.uri, changed);
+    this.features = new Listing<FeatureSummary>(at('features'), each => `${each.kind}/${each.name}`, changed);
   }
 
   /** Anything in the lists changed. */
@@ -207,6 +211,11 @@ export class Model implements IDisposable {
   /** A function has a new version, or other tags. */
   get functionChanged(): ISignal<this, FunctionSummary> {
     return this._function;
+  }
+
+  /** A feature set or vector has another latest version, or other rows. */
+  get featureChanged(): ISignal<this, FeatureSummary> {
+    return this._feature;
   }
 
   get journal(): ISignal<this, { uid: string; entries: Entry[] }> {
@@ -248,7 +257,7 @@ export class Model implements IDisposable {
       this.project = project;
       this._lastId = '';
       this._going.clear();
-      for (const each of [this.runs, this.functions, this.artifacts, this.models]) {
+      for (const each of this._lists) {
         each.clear();
       }
     }
@@ -261,8 +270,11 @@ export class Model implements IDisposable {
   }
 
   async refresh(): Promise<void> {
-    const lists = [this.runs, this.functions, this.artifacts, this.models].map(each => each.refresh());
-    await Promise.all([...lists, this._readGoing()]);
+    await Promise.all([...this._lists.map(each => each.refresh()), this._readGoing()]);
+  }
+
+  private get _lists(): Pick<Listing<unknown>, 'clear' | 'refresh'>[] {
+    return [this.runs, this.functions, this.artifacts, this.models, this.features];
   }
 
   /** There is a new project; the first of all is shown. */
@@ -392,6 +404,9 @@ export class Model implements IDisposable {
       if (event.data.kind === 'model') {
         this.models.put(event.data);
       }
+    } else if (event.event === 'feature') {
+      this.features.put(event.data);
+      this._feature.emit(event.data);
     } else if (event.event === 'journal') {
       this._journal.emit(event.data);
       return;

@@ -120,11 +120,12 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end, c
     return () => watcher.disconnect();
   }, []);
   const [first, last] = rowsInSight(place.top, place.seen, height, items.length);
+  // at each drawing: whoever was asked may have been busy then, and not read on
   useLayoutEffect(() => {
     if (end && items.length && last >= items.length - 20) {
       end();
     }
-  }, [last, items.length]);
+  });
   const focus = Math.min(at, items.length - 1);
   const move = (to: number) => {
     const next = Math.max(0, Math.min(items.length - 1, to));

@@ -26,7 +26,8 @@ export function starter(
     cells: [
       markdown(
         `# ${trans.__('An MLRun notebook')}\n\n${trans.__(
-          'A cell that begins with `%%mlrun` becomes a function. It runs in a kernel of its own; what it returns is kept.'
+          'A cell that begins with %1 becomes a function. It runs in a kernel of its own; what it returns is kept.',
+          '`%%mlrun`'
         )}`,
         'intro'
       ),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { eventParser, queryOf } from '../src/api/client';
 import { Event } from '../src/api/types';
-import { bytes, duration, plain, value } from '../src/format';
+import { bytes, coloursAfter, duration, progressOf, terminal, value } from '../src/format';
 import { Log } from '../src/run/log';
 import { rowsInSight } from '../src/parts';
 
@@ -44,8 +44,49 @@ test('a log shows each entry once, and only the last attempt', () => {
   expect(log.text).toBe('a\n[mlrun] b\n');
 });
 
-test('a line drawn over itself shows what was last, in no colour', () => {
-  expect(plain('10%\r50%\r\u001b[32m100%\u001b[0m\ndone\r\n')).toBe('100%\ndone\n');
+test('a line drawn over itself shows what was last, in its colour', () => {
+  expect(terminal('10%\r50%\r\u001b[32m100%\u001b[0m\u001b[K\ndone\r\n')).toBe('\u001b[32m100%\u001b[0m\ndone\n');
+  expect(terminal('\u001b]0;title\u0007a\u001b[2Jb\u001b[?25lc')).toBe('abc');
+});
+
+test('colours go on over the end of a block of lines', () => {
+  expect(coloursAfter('\u001b[31mred\n\u001b[1mbold')).toBe('\u001b[31m\u001b[1m');
+  expect(coloursAfter('\u001b[31mred\u001b[0m')).toBe('');
+  const log = new Log();
+  const lines = Array.from({ length: 450 }, (_, at) => `${at ? '' : '\u001b[31m'}line ${at}\n`);
+  lines.forEach((text, n) => log.add([{ n, t: 0, cell: 0, type: 'stream', text }]));
+  const [first, second, third] = log.blocks;
+  expect([first, second, third].map(each => each.text.split('\n').length - 1)).toEqual([200, 200, 50]);
+  expect(third.text.startsWith('\u001b[31mline 400')).toBe(true);
+  // what is finished is not made anew
+  log.add([{ n: 450, t: 0, cell: 0, type: 'stream', text: 'more' }]);
+  expect(log.blocks[0]).toBe(first);
+  expect(log.blocks[2].id).toBe(third.id);
+});
+
+test('of a very long log the end is kept, and it says so', () => {
+  const log = new Log();
+  log.add(
+    Array.from({ length: 30 }, (_, n) => ({
+      n,
+      t: 0,
+      cell: 0,
+      type: 'stream' as const,
+      text: `${n}${'x'.repeat(49_999)}`
+    }))
+  );
+  expect(log.cut).toBe(true);
+  expect(log.text.length).toBeLessThan(1_200_000);
+  expect(log.text.endsWith('x')).toBe(true);
+});
+
+test('the cell that runs is not done', () => {
+  expect(progressOf({ progress: { cell: 2, of: 4, text: '' }, is_sweep: false })).toEqual({
+    done: 1,
+    of: 4,
+    text: '2 / 4'
+  });
+  expect(progressOf({ progress: { cell: 2, of: 4, text: '2 of 4' }, is_sweep: true }).done).toBe(2);
 });
 
 test('of ten thousand rows only those in sight are drawn', () => {

@@ -46,6 +46,7 @@ def pack_model(
     label_column: str | Sequence[str] | None = None,
     feature_vector: str = "",
     feature_weights: Sequence[float] | None = None,
+    feature_stats: Mapping[str, Any] | None = None,
     extra_data: Mapping[str, Any] | None = None,
     **unknown: Any,
 ) -> Artifact:
@@ -54,6 +55,7 @@ def pack_model(
     :param value: a fitted estimator; or its bytes, named by ``model_file``; or nothing, with ``model_dir`` or
         ``model_file`` as what lies there already.
     :param training_set: a pandas frame: gives inputs, outputs (``label_column``) and their statistics.
+    :param feature_stats: these statistics, where there is no frame.
     :raises UnpackableError: for an object that has no safe format.
     """
     if unknown:
@@ -81,7 +83,7 @@ def pack_model(
         "feature_vector": feature_vector,
         "feature_weights": list(feature_weights or ()),
         "extra_data": {k: str(v) for k, v in (extra_data or {}).items()},
-        "feature_stats": frame_stats(training_set) if training_set is not None else {},
+        "feature_stats": frame_stats(training_set) if training_set is not None else dict(feature_stats or {}),
     }
     spec = {k: v for k, v in spec.items() if v not in ("", {}, [], None)}
     _write_spec(target, key, spec)

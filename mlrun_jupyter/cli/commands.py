@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # imported for what they register
 from mlrun_jupyter.cli import artifacts as _artifacts
+from mlrun_jupyter.cli import features as _features
 from mlrun_jupyter.cli import functions as _functions
 from mlrun_jupyter.cli import projects as _projects
 from mlrun_jupyter.cli import reproduce as _reproduce
@@ -13,4 +14,4 @@ from mlrun_jupyter.cli import server as _server
 from mlrun_jupyter.cli import upkeep as _upkeep
 from mlrun_jupyter.cli.common import cli
 
-__all__ = ["_artifacts", "_functions", "_projects", "_reproduce", "_run", "_runs", "_server", "_upkeep", "cli"]
+__all__ = ["_artifacts", "_features", "_functions", "_projects", "_reproduce", "_run", "_runs", "_server", "_upkeep", "cli"]

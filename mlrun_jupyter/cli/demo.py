@@ -36,6 +36,10 @@ SCALE = Example(
     "02-scale.ipynb", "At scale", "flights-at-scale", "prepare → sweep on Dask → compare → replay → resume", "evaluate",
     (FLIGHTS, ("distributed", "dask")),
 )  # fmt: skip
+FEATURES = Example(
+    "04-features.ipynb", "Features", "flights-features", "feature sets → vector → training set → leakage check → train → online", "train",
+    (FLIGHTS, ("polars", "features"), ("intake", "features"), ("panel", "dashboards")),
+)  # fmt: skip
 
 
 def notebook(name: str = QUICKSTART.file) -> Path:

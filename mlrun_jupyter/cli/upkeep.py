@@ -66,8 +66,9 @@ def doctor(as_json: bool) -> None:
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(".demo"), show_default=True)
 @click.option("--rows", default=0, help="Take so many flights only; 0: all 336,776.")
 @click.option("--scale", is_flag=True, help="The second example: a sweep on Dask, compared, replayed, resumed.")
-def demo(folder: Path, rows: int, scale: bool) -> None:
+@click.option("--features", is_flag=True, help="The example of features: sets, a vector, a training set without leaks, answers by key.")
+def demo(folder: Path, rows: int, scale: bool, features: bool) -> None:
     """Run the quick start on the flights of New York in 2013, and show where to look."""
-    from mlrun_jupyter.cli.demo import QUICKSTART, SCALE, play
+    from mlrun_jupyter.cli.demo import FEATURES, QUICKSTART, SCALE, play
 
-    play(folder, rows, SCALE if scale else QUICKSTART)
+    play(folder, rows, SCALE if scale else FEATURES if features else QUICKSTART)

@@ -8,7 +8,7 @@ that is wrong, counted from 0.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,6 +70,8 @@ def frame_of(data: Any) -> pl.DataFrame:
             data, library = data.compute(), "pandas"
         if library == "pandas":
             return _from_pandas(data)
+        if isinstance(data, Iterator):
+            return _given_out(data)
         if isinstance(data, Mapping):
             return pl.DataFrame(dict(data), strict=False) if all(isinstance(v, Sequence) for v in data.values()) else pl.DataFrame([dict(data)])
         if isinstance(data, Sequence) and not isinstance(data, str | bytes):
@@ -84,7 +86,7 @@ def frame_of(data: Any) -> pl.DataFrame:
             "the rows cannot be made a table", why=str(error).splitlines()[0], next_step="give each column values of one type"
         ) from error
     raise FeatureDataError(
-        f"{type(data).__module__}.{type(data).__qualname__} is no table", why="rows are a frame of pandas, polars, Arrow or Dask, or a list of dicts",
+        f"{type(data).__module__}.{type(data).__qualname__} is no table", why="rows are a frame of pandas, polars, Arrow or Dask, a list of dicts, or a generator of dicts or frames",
         next_step="hand over one of these, or a source",
     )  # fmt: skip
 
@@ -92,6 +94,22 @@ def frame_of(data: Any) -> pl.DataFrame:
 def is_dask(data: Any) -> bool:
     """Whether it is a frame of Dask."""
     return type(data).__module__.partition(".")[0] in ("dask", "dask_expr")
+
+
+def _given_out(data: Iterator[Any]) -> pl.DataFrame:
+    """What a generator gives: rows as dicts, or frames, whose columns are those of the first."""
+    import polars as pl
+
+    given = list(data)
+    if all(isinstance(one, Mapping) for one in given):
+        return frame_of(given)
+    made = [frame_of(one) for one in given]
+    other = next((frame for frame in made if frame.columns != made[0].columns), None)
+    if other is not None:
+        raise FeatureDataError(
+            "the frames that were given out have different columns", why=f"{', '.join(made[0].columns)} and {', '.join(other.columns)}", next_step="give out frames with the same columns in the same order"
+        )  # fmt: skip
+    return pl.concat(made, how="vertical_relaxed")
 
 
 def _from_pandas(data: Any) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from uuid import uuid4
 import msgspec
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
-from mlrun_jupyter.features import bulk, frames, sources, statistics, tables, validation, windows
+from mlrun_jupyter.features import bulk, catalogue, frames, sources, statistics, tables, validation, windows
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.steps import certify, compile_steps, describe
@@ -35,7 +35,7 @@ SEEN = "__offline"
 """The key in an online table whose time is the version of the offline table that it was brought up to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ingested:
     """What an ingest did.
 
@@ -51,6 +51,20 @@ class Ingested:
     notes: tuple[str, ...] = ()
     run: str = ""
     report: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return "\n".join([self._said(), *(f"  note: {one}" for one in self.notes), str(self.frame.head(10))])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        notes = "".join(f"<li>{escape(one)}</li>" for one in self.notes)
+        return f"<p>{self._said()}</p>{f'<ul>{notes}</ul>' if notes else ''}{self.frame.head(10).to_pandas().to_html(index=False, border=0)}"
+
+    def _said(self) -> str:
+        if self.version < 0:
+            return "nothing was new"
+        return f"{self.rows:,} rows ingested, version {self.version}" + (f"; {self.refused:,} refused" if self.refused else "")
 
 
 def prepared(
@@ -351,7 +365,11 @@ def _show(
     schema = {name: frames.value_type(kind) for name, kind in tables.snapshot(place, document).schema.items()}
     rows = place.table(document).rows()
 
+    columns: dict[str, str] = {}
+
     def change(status: Status) -> Status:
+        nonlocal columns
+        columns = status.schema
         if status.version > version:
             return status
         if rows == height:
@@ -367,6 +385,8 @@ def _show(
         )  # fmt: skip
 
     place.change_status("feature-set", document.name, change)
+    if columns != schema:
+        catalogue.refresh(place)
 
 
 def _preview(frame: pl.DataFrame) -> tuple[tuple[Any, ...], ...]:

@@ -22,7 +22,7 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     MLRunPreconditionFailedError,
 )
-from mlrun_jupyter.features import frames, retrieve, windows
+from mlrun_jupyter.features import frames, retrieve, tables, windows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.model.features import FeatureSet, FeatureVector, seconds
 
@@ -120,6 +120,23 @@ class OnlineVectorService:
         if self._with_indexes:
             return [{**{key: given[key] for key in self._keys if key in given}, **row} for given, row in zip(asked, made, strict=True)]
         return made
+
+    def read_keys(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Keys that are written as texts, on a command line or in an address, as values of the sets' types.
+
+        :raises FeatureError: for a text that is no value of the type.
+        """
+        import polars as pl
+
+        types = {key: part.snapshot.schema[key] for part in self._parts for key in part.document.keys if key in part.snapshot.schema}
+        found: dict[str, Any] = {}
+        for name, text in texts.items():
+            kind = types.get(name, pl.String())
+            try:
+                found[name] = tables.moment(text) if isinstance(kind, pl.Datetime) else pl.Series([text]).cast(kind)[0]
+            except pl.exceptions.PolarsError as error:
+                raise FeatureError(f"{text!r} is no value of the key {name!r}", why=f"it is of type {frames.value_type(kind)}", next_step="write it as such") from error
+        return found
 
     @property
     def freshness(self) -> dict[str, dict[str, Any]]:

@@ -29,6 +29,7 @@ class Place:
 
     :ivar online: opens the online store; ``None``: there is none.
     :ivar folder: of the project's sources, where definitions are written as YAML, too.
+    :ivar catalogue: the file of the project's catalogue; ``None``: none is kept.
     :ivar begin: begins a run by name, to record lineage on; ``None``: nothing is recorded.
     :ivar another: the place of another project.
     :ivar spill: where rows wait that do not fit into memory; ``None``: below the folder for temporary files.
@@ -40,6 +41,7 @@ class Place:
     offline: OfflineStore
     online: Callable[[], OnlineStore] | None = None
     folder: Path | None = None
+    catalogue: Path | None = None
     begin: Callable[[str, dict[str, str]], AbstractContextManager[Recorded]] | None = None
     another: Callable[[str], Place] | None = None
     spill: Path | None = None

@@ -14,7 +14,7 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     MLRunPreconditionFailedError,
 )
-from mlrun_jupyter.features import frames, tables
+from mlrun_jupyter.features import catalogue, frames, tables
 from mlrun_jupyter.features.ingest import Ingested, ingest, preview
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.steps.certificate import describe
@@ -73,8 +73,10 @@ class Definition:
     def save(self, tag: str = "") -> None:
         """Store this version; ``latest`` and the tag point to it then. Written as YAML into the project's folder as well."""
         document, place = self._homed(), self.place()
-        place.definitions.put_feature_object(document, tuple(filter(None, ("latest", tag))))
+        before = place.definitions.put_feature_object(document, tuple(filter(None, ("latest", tag))))
         self.document = document
+        if before["latest"] != document.hash:
+            catalogue.refresh(place)
         if place.folder is not None:
             path = place.folder / "features" / f"{document.name}.{self.kind.rpartition('-')[2]}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from mlrun_jupyter.features import frames, ingest, retrieve, scaled, tables
 from mlrun_jupyter.features.partitions import PartitionedResponse
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import _as
+from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.features import FeatureVector, Status, Target
 
@@ -123,14 +124,11 @@ def offline_features(
             raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="targets are .parquet and .csv", next_step="choose one of these")
         ingest.write_file(found.frame, path, kind)
     if update_stats:
-        from mlrun_jupyter.features import statistics
-
-        stats = statistics.collect(found.frame, {name: frames.value_type(kind) for name, kind in found.frame.schema.items()})
-        note(place, vector, found.record, dict(found.frame.schema), found.frame.height, stats)
+        note_of(place, vector, found)
     return OfflineVectorResponse(found, indexes)
 
 
-def note(place: Place, vector: FeatureVector, record: Mapping[str, Any], types: Mapping[str, Any], rows: int, stats: Mapping[str, Any]) -> None:
+def note(place: Place, vector: FeatureVector, record: Mapping[str, Any], types: Mapping[str, Any], rows: int, stats: Mapping[str, Any]) -> Status:
     """Record on the vector what was read last, and the statistics of it."""
     schema = {name: frames.value_type(kind) for name, kind in types.items()}
     place.definitions.put_feature_object(vector)
@@ -139,23 +137,35 @@ def note(place: Place, vector: FeatureVector, record: Mapping[str, Any], types: 
     def change(status: Status) -> Status:
         return msgspec.structs.replace(status, state="ready", definition=vector.hash, rows=rows, schema=schema, stats=dict(stats), targets=targets)
 
-    place.change_status("feature-vector", vector.name, change)
+    return place.change_status("feature-vector", vector.name, change)
+
+
+def note_of(place: Place, vector: FeatureVector, found: retrieve.Retrieved) -> Status:
+    """:func:`note` of rows that are in memory."""
+    from mlrun_jupyter.features import statistics
+
+    stats = statistics.collect(found.frame, {name: frames.value_type(kind) for name, kind in found.frame.schema.items()})
+    return note(place, vector, found.record, dict(found.frame.schema), found.frame.height, stats)
 
 
 def materialised(place: Place, vector: FeatureVector, folder: Path) -> tuple[Path, dict[str, Any]]:
     """The vector's features as a Parquet file below the folder, named by what was read: the same versions make the same file.
 
-    Beside it lies the record, as JSON.
+    Beside it lies, as JSON, the record of what was read with ``schema``, ``stats`` and ``label`` of the features.
     """
     found_record = {part.label: {"version": part.snapshot.version, "definition": part.document.hash} for part in retrieve.resolve(place, vector)}
     path = folder / f"{vector.name}-{content_hash([vector.hash, found_record])[:24]}.parquet"
     beside = path.with_suffix(".json")
     if path.exists() and beside.exists():
         return path, dict(json.loads(beside.read_text(encoding="utf-8")))
-    response = offline_features(place, vector, as_of_versions={"sets": found_record}, update_stats=True, engine="local")
+    response = offline_features(place, vector, as_of_versions={"sets": found_record}, engine="local")
+    assert isinstance(response, OfflineVectorResponse)
+    status = note_of(place, vector, response._found)
+    label = model.reference(vector.label_feature) if vector.label_feature else None
+    record = {**response.record, "schema": status.schema, "stats": status.stats, "label": (label.alias or label.feature) if label else ""}
     folder.mkdir(parents=True, exist_ok=True)
     part_of = beside.with_suffix(".json.part")
-    part_of.write_text(json.dumps(response.record, indent=1), encoding="utf-8")
+    part_of.write_text(json.dumps(record, indent=1, default=str), encoding="utf-8")
     part_of.replace(beside)
     response.to_parquet(str(path))
-    return path, response.record
+    return path, record

@@ -205,5 +205,17 @@ def _log_html(log: str) -> str:
         return ""
     return (
         "<details style='max-width:900px'><summary style='cursor:pointer;color:var(--jp-ui-font-color2,#757575)'>Log</summary>"
-        f"<pre style='max-height:24em;overflow:auto;margin:4px 0'>{escape(log)}</pre></details>"
+        # JupyterLab's colours of terminals hold within such a frame, and those of nbconvert everywhere
+        f"<div class='jp-RenderedText'><pre style='max-height:24em;overflow:auto;margin:4px 0'>{_coloured(log)}</pre></div></details>"
     )
+
+
+def _coloured(text: str) -> str:
+    """HTML of what a terminal shows; of a line drawn over itself only what was last."""
+    lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    left = "\n".join(lines)
+    if "\x1b" not in left:
+        return escape(left)
+    from nbconvert.filters.ansi import ansi2html
+
+    return str(ansi2html(left))

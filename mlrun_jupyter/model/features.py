@@ -95,6 +95,13 @@ class Validator(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     regex: str = ""
     function: str = ""
 
+    def __post_init__(self) -> None:
+        # 3 and 3.0 are one limit, and must give one hash, before the definition is stored and after
+        for name in ("min", "max"):
+            value = getattr(self, name)
+            if isinstance(value, int):
+                msgspec.structs.force_setattr(self, name, float(value))
+
 
 class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
     """A column that is no key.

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from mlrun_jupyter.errors import MLRunInvalidArgumentError, NameInvalidError
 from mlrun_jupyter.model.function import CACHE
 from mlrun_jupyter.model.resources import parse_resources
+from mlrun_jupyter.notebooks import feature_cells
 
 COMMANDS = {
     "project": ("project NAME", "choose (or create) the project"),
@@ -28,6 +29,9 @@ COMMANDS = {
     "replay": ("replay UID", "run it again exactly, and compare"),
     "resume": ("resume UID", "go on with a failed notebook at the cell that failed"),
     "compare": ("compare UID UID …", "what differs between runs"),
+    "features": ("features [TEXT]", "the feature sets and vectors there are; features with the text in name or description"),
+    "feature": ("feature NAME [stats|history|preview|dashboard]", "a feature set or vector; its statistics, versions, first rows, or dashboard"),
+    "ingest": ("ingest NAME [PATH] [--upsert|--overwrite|--incremental]", "rows into a feature set, from a file or its own source"),
 }
 """The commands of ``%mlrun``: how each is written, and what for."""
 
@@ -107,24 +111,76 @@ def cell_parser() -> LineParser:
     """Options of ``%%mlrun``."""
     parser = LineParser(prog="%%mlrun", add_help=False, allow_abbrev=False)
     parser.add_argument("name")
-    parser.add_argument("--param", "-p", action="append", default=[], metavar="NAME[:TYPE][=DEFAULT]", help="a parameter; types: int float bool str list dict path datetime, or a class")
-    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME[:TYPE][=PATH|URI]", help="data: a table arrives as a DataFrame; types: DataFrame DataItem path str bytes")
+    _add_parts(parser)
     parser.add_argument("--returns", "-r", default="", metavar="A,B:dataset,C:model", help="what the cell leaves behind; numbers become results, all else artifacts")
-    parser.add_argument("--capture", "-c", action="append", default=[], metavar="NAME", help="take a value of the notebook along, stored as an artifact")
-    parser.add_argument("--tag", "-t", default="", metavar="TAG", help="a name for this version beside latest")
     parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE", help="a label of the run, to find it by")
     parser.add_argument("--description", default="", metavar="TEXT", help="what the function is for")
     parser.add_argument("--kind", default="job", choices=("job", "dask"), help="dask: runs on Dask, and computes there with context.dask_client")
+    _add_manner(parser)
+    parser.add_argument("--cache", action="store_true", help="give an earlier run's outputs where nothing has changed")
+    add_sweep_options(parser)
+    return parser
+
+
+def features_parser() -> LineParser:
+    """Options of ``%%mlrun features``."""
+    parser = LineParser(prog="%%mlrun features", add_help=False, allow_abbrev=False)
+    feature_cells.add_options(parser)
+    _add_parts(parser)
+    parser.add_argument("--label", "-l", action="append", default=[], metavar="KEY=VALUE", help="a label of the set, to find it by")
+    parser.add_argument("--description", default="", metavar="TEXT", help="what the set is")
+    _add_manner(parser)
+    return parser
+
+
+def read_cell(words: list[str], body: str) -> tuple[argparse.Namespace, str]:
+    """The options of a ``%%mlrun`` cell, and the code of the function that it is to become.
+
+    ``options.features`` is the name of the feature set that the cell's rows go into, or empty.
+
+    :param words: of the line and the options below it, as :func:`head` gives them.
+    :raises MLRunInvalidArgumentError: for options that cannot be read.
+    """
+    if not is_features(words):
+        options = cell_parser().parse_args(words)
+        options.features = ""
+        return options, body
+    options = features_parser().parse_args(words[1:])
+    body = feature_cells.complete(options, body)
+    # the rest is a function's that leaves nothing but the rows of the set
+    options.name, options.returns, options.kind, options.cache = f"{options.features}-ingest", "", "job", False
+    options.set_labels, options.label = options.label, []
+    for name, value in vars(_no_sweep()).items():
+        setattr(options, name, value)
+    return options, body
+
+
+def is_features(words: list[str]) -> bool:
+    """Whether the line is ``%%mlrun features NAME …``; without a name ``features`` is that of a function."""
+    return len(words) > 1 and words[0] == "features" and not words[1].startswith("-")
+
+
+def _no_sweep() -> argparse.Namespace:
+    parser = LineParser(add_help=False)
+    add_sweep_options(parser)
+    return parser.parse_args([])
+
+
+def _add_parts(parser: LineParser) -> None:
+    parser.add_argument("--param", "-p", action="append", default=[], metavar="NAME[:TYPE][=DEFAULT]", help="a parameter; types: int float bool str list dict path datetime, or a class")
+    parser.add_argument("--input", "-i", action="append", default=[], metavar="NAME[:TYPE][=PATH|URI]", help="data: a table arrives as a DataFrame; types: DataFrame DataItem path str bytes")
+    parser.add_argument("--capture", "-c", action="append", default=[], metavar="NAME", help="take a value of the notebook along, stored as an artifact")
+    parser.add_argument("--tag", "-t", default="", metavar="TAG", help="a name for this version beside latest")
+
+
+def _add_manner(parser: LineParser) -> None:
     parser.add_argument("--executor", default="", metavar="NAME", help="where it runs: process (this machine), dask, or one that is installed")
     parser.add_argument("--resources", default="", metavar="cpu=2,memory=4GB", help="what it needs of the place where it runs")
     parser.add_argument("--priority", type=int, default=0, metavar="N", help="among those that wait; the higher, the earlier")
     parser.add_argument("--timeout", type=float, default=None, metavar="SECONDS", help="after so many seconds it is ended")
     parser.add_argument("--retries", type=int, default=0, metavar="N", help="how often a failed run is tried again")
     parser.add_argument("--background", "-b", action="store_true", help="do not wait for it")
-    parser.add_argument("--cache", action="store_true", help="give an earlier run's outputs where nothing has changed")
     parser.add_argument("--no-run", action="store_true", help="define the function only")
-    add_sweep_options(parser)
-    return parser
 
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:

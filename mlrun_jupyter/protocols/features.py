@@ -54,6 +54,11 @@ class OfflineTable(Protocol):
     """
 
     @property
+    def url(self) -> str:
+        """The folder, or the URL of an object store, as readers of such tables take it."""
+        ...
+
+    @property
     def version(self) -> int:
         """The newest; -1: there is no table yet."""
         ...

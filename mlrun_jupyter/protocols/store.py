@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from mlrun_jupyter.model.artifact import Artifact
+from mlrun_jupyter.model.features import FeatureObject
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.names import ArtifactRef, FunctionRef
 from mlrun_jupyter.model.page import Page
@@ -192,6 +193,7 @@ class Outbox(Protocol):
 class Changes(msgspec.Struct, frozen=True):
     """What is new since the last look. Whoever looks may be told of a thing twice, and must not mind.
 
+    :ivar features: sets and vectors with another latest version or status.
     :ivar deleted: uids of runs.
     :ivar complete: whether that is all; else, read the listings again.
     """
@@ -199,6 +201,7 @@ class Changes(msgspec.Struct, frozen=True):
     runs: tuple[Run, ...] = ()
     functions: tuple[tuple[Function, tuple[str, ...]], ...] = ()
     artifacts: tuple[tuple[Artifact, tuple[str, ...]], ...] = ()
+    features: tuple[FeatureObject, ...] = ()
     deleted: tuple[str, ...] = ()
     complete: bool = True
 

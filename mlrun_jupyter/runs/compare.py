@@ -39,6 +39,11 @@ class Comparison:
         self.same = len(rows) - len(self.rows)
         self._metrics = {uid: list(points) for uid, points in (metrics or {}).items()}
 
+    @property
+    def metrics(self) -> Mapping[str, Sequence[Metric]]:
+        """The points of each run, by its uid."""
+        return self._metrics
+
     # -- as a table -----------------------------------------------------------------------------------------------
 
     def to_df(self) -> Any:

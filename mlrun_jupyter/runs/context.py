@@ -6,6 +6,7 @@ other script asks for it with ``mlrun.get_or_create_ctx``.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
     from mlrun_jupyter.runs.children import ChildContext
 
 _MISSING = object()
+
+
+VECTORS = "store://feature-vectors/"
+
+
+def read_features(url: str) -> dict[str, Any]:
+    """What lies beside the file of a feature vector: record, schema, statistics; empty where the file is out of reach."""
+    beside = Path(url.removeprefix("file://")).with_suffix(".json")
+    return dict(json.loads(beside.read_text(encoding="utf-8"))) if "://" not in url and beside.is_file() else {}
 
 
 class Context:
@@ -380,12 +390,38 @@ class Context:
 
         :param body: the model, or its bytes with ``model_file`` as their name.
         :param options: MLRun's ``framework algorithm model_file model_dir metrics parameters inputs outputs training_set
-            label_column feature_vector feature_weights extra_data``.
+            label_column feature_vector feature_weights extra_data``. Of a run that reads one feature vector, the model is of that
+            vector unless this says otherwise; without a ``training_set`` schema and statistics are those of its features.
         """
         names.check_key(key)
+        options = self._of_vector(options)
         folder, remote = self._target(artifact_path)
         artifact = self._values.pack_model(key, body, folder=folder, **options)
         return self._record(self._placed(artifact, folder, remote), tag=tag, labels=labels, db_key=db_key)
+
+    def _of_vector(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What is known of a model from the feature vector that it is of."""
+        vectors = {given.uri: given for given in self._inputs.values() if given.uri.startswith(VECTORS)}
+        uri = str(options.get("feature_vector") or (next(iter(vectors)) if len(vectors) == 1 else ""))
+        if not uri:
+            return options
+        options = {**options, "feature_vector": uri}
+        known = read_features(vectors[uri].url) if uri in vectors and options.get("training_set") is None else {}
+        if not known:
+            return options
+        columns = [{"name": name, "value_type": kind} for name, kind in known["schema"].items()]
+        labels = [options["label_column"]] if isinstance(options.get("label_column"), str) else list(options.get("label_column") or filter(None, [known["label"]]))
+        return {
+            "inputs": [one for one in columns if one["name"] not in labels], "outputs": [one for one in columns if one["name"] in labels],
+            "feature_stats": known["stats"], **options,
+        }  # fmt: skip
+
+    def log_features(self) -> None:
+        """Record, for each input that is a feature vector, what was read of which tables, and the statistics of the features."""
+        for given in list(self._inputs.values()):
+            known = read_features(given.url) if given.uri.startswith(VECTORS) else {}
+            if known:
+                self.log_artifact(f"{given.name}_features", body=json.dumps(known, indent=1), format="json", description=f"What {given.name} was read from, and its statistics")
 
     def log_figure(self, key: str, figure: Any, **options: Any) -> Artifact:
         """Store a figure: matplotlib as an image, plotly and hvPlot as HTML."""

@@ -97,6 +97,7 @@ def in_run(order: Order) -> Context:
         from mlrun_jupyter.worker import checkpoint
 
         checkpoint.install(get_ipython(), order)
+    context.log_features()
     return context
 
 

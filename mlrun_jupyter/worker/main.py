@@ -342,7 +342,7 @@ class Worker:
         try:
             shell = zygote.spawn(self._shell_spec(attempt))
         except RuntimeError as failure:
-            return states.ERROR, str(failure), ""
+            return self._stopped() if self.stop_reason else (states.ERROR, str(failure), "")
         try:
             execution.execute_forked(self._function_notebook(), parameters=self._injected(), observer=self, shell=shell)
             return self._check_completed()
@@ -584,12 +584,17 @@ class Worker:
         threading.Thread(target=self._stop_kernel, name="mlrun-stop", daemon=True).start()
 
     def _stop_kernel(self) -> None:
-        pid = self.kernel_pid
-        if pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGINT)
-        if not self._finished.wait(self.settings.abort_grace if self.stop_reason == "aborted" else 1.0):
-            end_all(self.order.uid)
+        deadline = time.monotonic() + (self.settings.abort_grace if self.stop_reason == "aborted" else 1.0)
+        asked = 0
+        while time.monotonic() < deadline:
+            # a kernel that is only being started is asked as soon as it is there; each is asked once, for it may be tidying up
+            if (pid := self.kernel_pid) and pid != asked:
+                asked = pid
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGINT)
+            if self._finished.wait(0.05):
+                return
+        end_all(self.order.uid)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import ctypes
 import io
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -253,7 +254,12 @@ async def _run(shell: Any, source: str) -> bool:
         shell.events.trigger("post_execute")
         shell.events.trigger("post_run_cell", result)
     else:
-        result = shell.run_cell(source, store_history=True)
+        # the loop's own handler would only note that it is to end, and a cell that does not await would never hear of it
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            result = shell.run_cell(source, store_history=True)
+        finally:
+            signal.signal(signal.SIGINT, before)
     return bool(result.success)
 
 

@@ -311,6 +311,9 @@ def _become_shell(given: list[int], entry: Entry) -> None:
         status = 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+    except KeyboardInterrupt:
+        # asked to end between two cells, or before the first: nothing of the user's was interrupted
+        status = 128 + signal.SIGINT
     except BaseException:
         # into the file descriptor, whatever stands in for sys.stderr by now
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))

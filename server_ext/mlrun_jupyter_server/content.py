@@ -23,9 +23,10 @@ from mlrun_jupyter.errors import MLRunInvalidArgumentError, MLRunNotFoundError
 from mlrun_jupyter_server.base import ACTIONS, Handler, plain
 from mlrun_jupyter_server.core import Core
 from mlrun_jupyter_server.schema import CompareQuery, ContentQuery
+from mlrun_jupyter_server.schema.features import DashboardQuery, FeatureKind
 
 SANDBOX = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline' data:; "
     "img-src data: blob:; font-src data:; media-src data: blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 CHUNK = 262_144
@@ -112,6 +113,35 @@ def _executed(core: Core, uid: str) -> Any:
     from mlrun_jupyter.handles import RunObject
 
     return RunObject(core.session, core.session.store.get_run(uid)).executed()
+
+
+def dashboard(core: Core, asked: DashboardQuery, kind: FeatureKind, project: str, text: str) -> Content:
+    """Made by a process of its own, since what it takes would stay in the server; the same content is made once."""
+    import subprocess
+    import sys
+
+    from mlrun_jupyter.errors import MLRunError
+    from mlrun_jupyter_server.rest.features import find
+
+    one = find(core, kind, project, text)
+    folder = core.session.home / "features" / "dashboards" / project
+    file = folder / f"{one.kind}-{one.document.name}-{one.document.hash[:16]}-{one.status.revision}-{asked.theme}.html"
+    if kind == "feature-set" and one.status.version < 0:
+        raise MLRunNotFoundError(f"feature set {one.document.name!r} has no data", why="nothing was ingested into it yet", next_step="ingest rows first")
+    if not file.exists():
+        name = f"{one.document.name}@{one.document.hash}"
+        done = subprocess.run(
+            [sys.executable, "-m", "mlrun_jupyter", "features", "dashboard", name, "--kind", one.kind, "--project", project, "--theme", asked.theme, "--output", str(file)],
+            capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "MLRUN_JUPYTER_HOME": str(core.session.home)},
+        )  # fmt: skip
+        if done.returncode:
+            why = done.stderr.strip().splitlines()
+            raise MLRunError(f"the dashboard of {one.document.name!r} was not made", why=why[0].removeprefix("error: ") if why else "its process ended", next_step="look at the log of the server")
+        for other in folder.glob(f"{one.kind}-{one.document.name}-*-{asked.theme}.html"):
+            # what was shown before will not be asked for again
+            if other != file and re.fullmatch(r"[0-9a-f]{16}-\d+", other.stem.removeprefix(f"{one.kind}-{one.document.name}-").rpartition("-")[0]):
+                other.unlink(missing_ok=True)
+    return Content(file.open("rb"), file.stat().st_size, "text/html; charset=utf-8", file.name)
 
 
 def logs(core: Core, uid: str) -> Content:

@@ -198,6 +198,7 @@ class Hub:
         supervise.reconcile(self._core.session.store, self._core.session.settings, patient=False)
 
     def _tell(self, watch: Any) -> None:
+        from mlrun_jupyter_server.rest.features import feature_summary
         from mlrun_jupyter_server.rest.shapes import artifact_summary, function_summary, run_summary
 
         # the state first: when a run is told as ended, its last lines were told before
@@ -224,6 +225,8 @@ class Hub:
             self.publish("function", function_summary(*function))
         for artifact in changes.artifacts:
             self.publish("artifact", artifact_summary(*artifact))
+        for feature in changes.features:
+            self.publish("feature", feature_summary(feature))
         for run in changes.runs:
             self.publish("run", run_summary(run), uid=run.uid)
         for uid in changes.deleted:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mlrun_jupyter_server import content, schema
 from mlrun_jupyter_server.base import Handler, Operation, Unknown
+from mlrun_jupyter_server.core import Core
 from mlrun_jupyter_server.events import Events
-from mlrun_jupyter_server.rest import artifacts, cells, completion, functions, projects, runs
+from mlrun_jupyter_server.rest import artifacts, cells, completion, features, functions, projects, runs
+from mlrun_jupyter_server.schema.features import DashboardQuery, FeatureKind
 
 PREFIX = "mlrun/v1"
 OP = Operation
@@ -38,6 +41,22 @@ def _file(summary: str, work: Any, media: str, query: Any = None, *, slow: bool 
     return {"GET": OP(summary, work, query=query, media=media, slow=slow)}
 
 
+def _features(kind: FeatureKind) -> tuple[Route, ...]:
+    path, what = f"projects/{{project}}/{kind}s/{{feature}}", kind.replace("-", " ")
+
+    def of(work: Callable[[Core, FeatureKind, str, str], Any]) -> Callable[[Core, str, str], Any]:
+        return lambda core, project, text: work(core, kind, project, text)
+
+    def shown(core: Core, asked: DashboardQuery, project: str, text: str) -> content.Content:
+        return content.dashboard(core, asked, kind, project, text)
+
+    return (
+        Route(path, {"GET": OP(f"A version of a {what}", of(features.feature), response=schema.FeatureDetail, slow=True)}),
+        Route(f"{path}/lineage", {"GET": OP(f"What a {what} came of, and what came of it", of(features.lineage), response="Graph")}),
+        Route(f"{path}/dashboard", _file(f"The dashboard of a {what}, a page that needs no network", shown, "text/html", DashboardQuery, slow=True), content.File),
+    )
+
+
 ROUTES: tuple[Route, ...] = (
     Route("openapi.json", {"GET": OP("This document", _openapi, response=dict[str, Any])}),
     Route("status", {"GET": OP("What is where", projects.status, response=schema.Status)}),
@@ -56,6 +75,9 @@ ROUTES: tuple[Route, ...] = (
         "POST": OP("Start a run", runs.submit, body=schema.NewRun, response=schema.RunDetail, status=201, action="execute", slow=True),
     }),
     Route("projects/{project}/artifacts", {"GET": OP("A page of artifacts", artifacts.artifacts, query=schema.ArtifactQuery, response=schema.ArtifactPage)}),
+    Route("projects/{project}/features", {"GET": OP("A page of feature sets and vectors", features.features, query=schema.FeatureQuery, response=schema.FeaturePage)}),
+    *_features("feature-set"),
+    *_features("feature-vector"),
     Route("runs/{uid}", {
         "GET": OP("A run", runs.run, response=schema.RunDetail),
         "DELETE": OP("Delete a run that is over", runs.delete, response=schema.Deleted, slow=True),

@@ -280,3 +280,43 @@ def test_mlflow_calls_in_the_cell_land_in_the_same_run(lab: LiveNotebook) -> Non
         timeout=200,
     )
     assert "(0, 1, " in found.out and "4.5" in found.out and "'q', 'u'" in found.out, found.text
+
+
+def test_the_rows_of_a_cell_become_a_feature_set(lab: LiveNotebook) -> None:
+    lab.run("import pandas as pd\nSTATIONS = ('JFK', 'EWR')")
+    cell = lab.run(
+        "%%mlrun features weather --entity origin --timestamp hour --aggregate wind:avg,max:6h:1h --label team=ops\n"
+        "--description 'Of the airports'\n"
+        "--param n:int=10\n"
+        "hours = pd.date_range('2026-05-01', periods=n, freq='1h', tz='UTC')\n"
+        "pd.DataFrame({'origin': [STATIONS[i % 2] for i in range(n)], 'hour': hours, 'wind': [float(i) for i in range(n)]});"
+    )
+    assert cell.error is None, cell.text
+    assert "feature set weather: 10 rows" in cell.displays[0]["text/plain"] and "wind_max_6h" in cell.displays[0]["text/html"]
+    assert "weather-ingest" in cell.displays[-1]["text/plain"] and "rows = 10" in cell.displays[-1]["text/plain"]
+    # what is run again replaces the rows, and does not double them; and a run is a run of a function as any other
+    again = lab.run("%mlrun run weather-ingest n=20")
+    assert again.error is None, again.text
+    assert "20 rows, version 1" in lab.run("%mlrun feature weather").displays[-1]["text/plain"]
+    assert "ops" in lab.run("%mlrun features wind").displays[-1]["text/plain"]
+    assert "19" in lab.run("%mlrun feature weather stats").displays[-1]["text/plain"]
+
+
+def test_a_generator_feeds_a_set_and_more_rows_go_into_the_one_that_is_defined(lab: LiveNotebook) -> None:
+    cell = lab.run("%%mlrun features runways --entity origin\ndef rows():\n    for name in ('JFK', 'EWR'):\n        yield {'origin': name, 'count': len(name)}\n")
+    assert cell.error is None, cell.text
+    cell = lab.run("%%mlrun features runways --upsert\nimport pandas as pd\nframe = pd.DataFrame({'origin': ['LGA', 'JFK'], 'count': [2, 4]})")
+    assert cell.error is None, cell.text
+    assert lab.value("int(__import__('mlrun_jupyter.feature_store').feature_store.get_feature_set('runways').to_dataframe()['count'].sum())") == 9
+
+
+def test_feature_cells_that_cannot_be_say_why(lab: LiveNotebook) -> None:
+    nothing = lab.run("%%mlrun features calm --entity origin\nfor one in range(3):\n    pass")
+    assert "leaves no rows" in nothing.text and "generator function" in nothing.text
+    entity = lab.run("%%mlrun features calm --ttl 3h\nframe = 1")
+    assert "has no entity" in entity.text and "--entity COLUMN" in entity.text
+    windows = lab.run("%%mlrun features calm --entity a --timestamp t --aggregate x:avg\nframe = 1")
+    assert "COLUMN:OPERATIONS:WINDOWS" in windows.text
+    null = lab.run("%%mlrun features calm --entity origin\nimport pandas as pd\npd.DataFrame({'origin': [None], 'x': [1]})")
+    assert "have no key 'origin'" in null.text
+    assert "has no feature set 'wether'" in lab.run("%mlrun feature wether").text

@@ -168,6 +168,17 @@ def test_timeout_retries_and_abort(project: mlrun.Project, workdir: Path) -> Non
     assert len(flaky.to_dict()["status"]) and "attempt 1 of 3 failed" in " ".join(flaky.refresh().notes)
 
 
+def test_a_cell_that_is_aborted_is_asked_first_and_may_tidy_up(project: mlrun.Project, workdir: Path) -> None:
+    (workdir / "tidy.py").write_text(
+        "import time\ndef hold():\n    print('begin', flush=True)\n    try:\n        time.sleep(60)\n    finally:\n        print('tidied up', flush=True)\n"
+    )
+    run = project.set_function("tidy.py", name="tidy", handler="hold").run(watch=False)
+    while "begin" not in run.logs():
+        run.refresh()
+    assert run.abort().state() == "aborted"
+    assert "tidied up" in run.logs()
+
+
 def test_a_loud_cell_is_bounded_and_says_so(project: mlrun.Project, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLRUN_JUPYTER_OUTPUT_LIMIT", "20000")
     monkeypatch.setenv("MLRUN_JUPYTER_SPILL_LIMIT", "100000")

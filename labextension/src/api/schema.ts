@@ -159,6 +159,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mlrun/v1/projects/{project}/features": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of feature sets and vectors */
+        get: operations["getProjectsProjectFeatures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlrun/v1/projects/{project}/feature-sets/{feature}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A version of a feature set */
+        get: operations["getProjectsProjectFeatureSetsFeature"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlrun/v1/projects/{project}/feature-sets/{feature}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a feature set came of, and what came of it */
+        get: operations["getProjectsProjectFeatureSetsFeatureLineage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlrun/v1/projects/{project}/feature-sets/{feature}/dashboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The dashboard of a feature set, a page that needs no network */
+        get: operations["getProjectsProjectFeatureSetsFeatureDashboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlrun/v1/projects/{project}/feature-vectors/{feature}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A version of a feature vector */
+        get: operations["getProjectsProjectFeatureVectorsFeature"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlrun/v1/projects/{project}/feature-vectors/{feature}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a feature vector came of, and what came of it */
+        get: operations["getProjectsProjectFeatureVectorsFeatureLineage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlrun/v1/projects/{project}/feature-vectors/{feature}/dashboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The dashboard of a feature vector, a page that needs no network */
+        get: operations["getProjectsProjectFeatureVectorsFeatureDashboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mlrun/v1/runs/{uid}": {
         parameters: {
             query?: never;
@@ -687,6 +806,111 @@ export interface components {
             /** @default true */
             ok: boolean;
         };
+        /** FeatureColumn */
+        FeatureColumn: {
+            name: string;
+            role: string;
+            value_type: string;
+            description: string;
+            validator: string;
+            labels: {
+                [key: string]: string;
+            };
+            stats: Record<string, unknown>;
+        };
+        /** FeatureDetail */
+        FeatureDetail: {
+            /** @enum {unknown} */
+            kind: "feature-set" | "feature-vector";
+            name: string;
+            project: string;
+            hash: string;
+            uri: string;
+            tags: string[];
+            description: string;
+            owner: string;
+            labels: {
+                [key: string]: string;
+            };
+            entities: string[];
+            features: number;
+            rows: number;
+            version: number;
+            created: string;
+            updated: string;
+            columns: components["schemas"]["FeatureColumn"][];
+            references: string[];
+            label: string;
+            timestamp_key: string;
+            known_at: string;
+            ttl: string;
+            source: string;
+            steps: components["schemas"]["FeatureStep"][];
+            certificate: string;
+            preview: unknown[][];
+            quarantined: number;
+            online: components["schemas"]["FeatureOnline"] | null;
+            run: string;
+            history: components["schemas"]["TableVersion"][];
+            versions: components["schemas"]["FeatureVersion"][];
+            read: components["schemas"]["FeatureRead"][];
+            yaml: string;
+            use: string;
+        };
+        /** FeatureOnline */
+        FeatureOnline: {
+            rows: number;
+            newest: string;
+        };
+        /** FeaturePage */
+        FeaturePage: {
+            items: components["schemas"]["FeatureSummary"][];
+            /** @default  */
+            next_page_token: string;
+        };
+        /**
+         * FeatureRead
+         * @description A set that a vector was read from, and at which version.
+         */
+        FeatureRead: {
+            set: string;
+            version: number;
+            definition: string;
+        };
+        /** FeatureStep */
+        FeatureStep: {
+            name: string;
+            kind: string;
+            args: Record<string, unknown>;
+            after: string[];
+        };
+        /** FeatureSummary */
+        FeatureSummary: {
+            /** @enum {unknown} */
+            kind: "feature-set" | "feature-vector";
+            name: string;
+            project: string;
+            hash: string;
+            uri: string;
+            tags: string[];
+            description: string;
+            owner: string;
+            labels: {
+                [key: string]: string;
+            };
+            entities: string[];
+            features: number;
+            rows: number;
+            version: number;
+            created: string;
+            updated: string;
+        };
+        /** FeatureVersion */
+        FeatureVersion: {
+            hash: string;
+            created: string;
+            tags: string[];
+        };
         /** File */
         File: {
             path: string;
@@ -812,7 +1036,7 @@ export interface components {
         };
         /**
          * Node
-         * @description ``kind`` is ``run``, ``artifact`` or ``function``; ``id`` is the run's uid or the URI.
+         * @description ``kind`` is ``run``, ``artifact``, ``function``, ``feature-set`` or ``feature-vector``; ``id`` is the run's uid or the URI.
          */
         Node: {
             id: string;
@@ -1027,6 +1251,14 @@ export interface components {
             outbox: number;
             /** @default [] */
             dashboards: string[];
+        };
+        /** TableVersion */
+        TableVersion: {
+            version: number;
+            time: string;
+            operation: string;
+            rows: number | null;
+            run: string;
         };
         /** Use */
         Use: {
@@ -1409,6 +1641,242 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ArtifactPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatures: {
+        parameters: {
+            query?: {
+                name?: string;
+                kind?: "" | "feature-set" | "feature-vector";
+                text?: string;
+                entity?: string;
+                owner?: string;
+                label?: string[];
+                limit?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of feature sets and vectors */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeaturePage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatureSetsFeature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A version of a feature set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeatureDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatureSetsFeatureLineage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a feature set came of, and what came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatureSetsFeatureDashboard: {
+        parameters: {
+            query?: {
+                theme?: "dark" | "default";
+            };
+            header?: never;
+            path: {
+                project: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dashboard of a feature set, a page that needs no network */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatureVectorsFeature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A version of a feature vector */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeatureDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatureVectorsFeatureLineage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a feature vector came of, and what came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getProjectsProjectFeatureVectorsFeatureDashboard: {
+        parameters: {
+            query?: {
+                theme?: "dark" | "default";
+            };
+            header?: never;
+            path: {
+                project: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dashboard of a feature vector, a page that needs no network */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
             /** @description What went wrong */

@@ -93,7 +93,7 @@ export function DatasetPreview({ artifact }: { artifact: ArtifactDetail }) {
   );
 }
 
-function Rows({ columns, rows, length }: { columns: IColumn[]; rows: unknown[][]; length?: number }) {
+export function Rows({ columns, rows, length }: { columns: IColumn[]; rows: unknown[][]; length?: number }) {
   const trans = useTrans();
   return (
     <>
@@ -140,7 +140,7 @@ function Rows({ columns, rows, length }: { columns: IColumn[]; rows: unknown[][]
 
 const FIGURES = ['mean', 'std', 'min', '25%', '50%', '75%', 'max', 'unique', 'top', 'freq'] as const;
 
-function Columns({ columns, length }: { columns: IColumn[]; length?: number }) {
+export function Columns({ columns, length }: { columns: IColumn[]; length?: number }) {
   const trans = useTrans();
   const figures = FIGURES.filter(name => columns.some(each => each.stats[name] !== undefined));
   return (

@@ -1,14 +1,16 @@
 /** Line charts in SVG: axes with round ticks, a legend, what is under the pointer or the arrow keys, a table instead. */
-import { KeyboardEvent, PointerEvent, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { KeyboardEvent, PointerEvent, memo, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { value as shown } from '../format';
 import { useTrans } from '../parts';
-import { ISeries, extent, nearest, pieces, thin } from './points';
+import { ISeries, XY, extent, nearest, pieces, thin } from './points';
 import { IScale, linear, logarithmic, tickText } from './scale';
 
 const COLOURS = 8;
 const DASHES = ['', '6 3', '2 3'];
 const EDGE = { top: 10, right: 12, bottom: 26 };
 const ROWS = 500;
+/** With more curves than that, the legend tells only of the one that is pointed at. */
+const MANY = 10;
 
 /** How the series at an index is drawn: by colour, and by dashes where the colours come to their end. */
 export function strokeOf(index: number): { stroke: string; strokeDasharray?: string } {
@@ -23,15 +25,20 @@ export interface ILineChart {
   across?: string;
   /** Pixels. */
   height?: number;
+  /** The places of series that stand back. */
+  faded?: ReadonlySet<number>;
 }
 
-export function LineChart({ title, series, across, height = 200 }: ILineChart) {
+export const LineChart = memo(function LineChart({ title, series, across, height = 200, faded }: ILineChart) {
   const trans = useTrans();
   const node = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [log, setLog] = useState(false);
   const [table, setTable] = useState(false);
   const [at, setAt] = useState<number | null>(null);
+  const [near, setNear] = useState<number | null>(null);
+  // the arrow keys know no height: they tell of the lowest and the highest
+  const [keyed, setKeyed] = useState(false);
   useLayoutEffect(() => {
     const measure = () => setWidth(node.current?.clientWidth ?? 0);
     const watcher = new ResizeObserver(measure);
@@ -60,6 +67,7 @@ export function LineChart({ title, series, across, height = 200 }: ILineChart) {
     () => (width > 0 && values.plain && !table ? draw(series, width, height, logged) : null),
     [series, width, height, logged, values, table]
   );
+  const many = series.length > MANY;
   const count = series.reduce((sum, each) => sum + each.points.length, 0);
   const xs = useMemo(() => (at === null ? [] : distinct(series)), [series, at === null]);
   const move = (event: KeyboardEvent) => {
@@ -74,9 +82,11 @@ export function LineChart({ title, series, across, height = 200 }: ILineChart) {
       PageUp: here - Math.ceil(all.length / 10)
     };
     if (event.key === 'Escape' && at !== null) {
-      setAt(null);
+      leave();
     } else if (event.key in steps && all.length) {
       setAt(all[Math.max(0, Math.min(all.length - 1, steps[event.key]))]);
+      setNear(null);
+      setKeyed(true);
     } else {
       return;
     }
@@ -87,10 +97,27 @@ export function LineChart({ title, series, across, height = 200 }: ILineChart) {
     if (drawn) {
       const place = event.clientX - event.currentTarget.getBoundingClientRect().left - drawn.left;
       const x = drawn.x.low + (place / drawn.inner) * (drawn.x.high - drawn.x.low);
-      setAt(closest(series, x));
+      const step = closest(series, x);
+      setAt(step);
+      setKeyed(false);
+      if (many && step !== null) {
+        const high = event.clientY - event.currentTarget.getBoundingClientRect().top;
+        const away = series.map((each, index) => {
+          const found = faded?.has(index) ? null : valueAt(each, step);
+          return found?.[1] != null && Number.isFinite(found[1]) ? Math.abs(drawn.py(found[1]) - high) : Infinity;
+        });
+        const least = Math.min(...away);
+        setNear(least < 24 ? away.indexOf(least) : null);
+      }
     }
   };
+  const leave = () => {
+    setAt(null);
+    setKeyed(false);
+    setNear(null);
+  };
   const read = at === null ? [] : series.map(each => valueAt(each, at));
+  const told = !many ? series.map((_, index) => index) : near !== null ? [near] : keyed ? ends(read, faded) : [];
 
   return (
     <figure className="mlrun-Chart" aria-label={title}>
@@ -130,13 +157,22 @@ export function LineChart({ title, series, across, height = 200 }: ILineChart) {
               )}
               onKeyDown={move}
               onPointerMove={point}
-              onPointerLeave={() => setAt(null)}
-              onBlur={() => setAt(null)}
+              onPointerLeave={leave}
+              onBlur={leave}
             >
               <Axes drawn={drawn} width={width} height={height} label={label} />
               {drawn.paths.map((path, index) => (
-                <path key={index} d={path.line} className="mlrun-Chart-line" {...strokeOf(index)} />
+                <path
+                  key={index}
+                  d={path.line}
+                  className="mlrun-Chart-line"
+                  {...strokeOf(index)}
+                  data-faded={!!faded?.has(index) || (near !== null && near !== index)}
+                />
               ))}
+              {near !== null && drawn.paths[near] && (
+                <path d={drawn.paths[near].line} className="mlrun-Chart-line mlrun-mod-near" {...strokeOf(near)} />
+              )}
               {drawn.paths.map((path, index) =>
                 path.dots.map(([x, y], dot) => (
                   <circle key={`${index}-${dot}`} cx={x} cy={y} r={2.5} style={{ fill: strokeOf(index).stroke }} />
@@ -153,6 +189,7 @@ export function LineChart({ title, series, across, height = 200 }: ILineChart) {
               )}
               {read.map(
                 (each, index) =>
+                  told.includes(index) &&
                   each?.[1] != null &&
                   Number.isFinite(each[1]) && (
                     <circle
@@ -172,20 +209,32 @@ export function LineChart({ title, series, across, height = 200 }: ILineChart) {
       {!table && (
         <div className="mlrun-Chart-legend" aria-live="polite">
           {at !== null && <span className="mlrun-Chart-at">{`${label} ${tickText(at)}`}</span>}
+          {many && at === null && <span>{trans.__('%1 curves; point at one to see which it is.', series.length)}</span>}
           {(series.length > 1 || at !== null) &&
-            series.map((each, index) => (
-              <span key={each.name} className="mlrun-Chart-key" title={each.name}>
-                <svg width="18" height="8" aria-hidden="true">
-                  <line x1="0" x2="18" y1="4" y2="4" strokeWidth="2" {...strokeOf(index)} />
-                </svg>
-                <span className="mlrun-Chart-name">{each.name}</span>
-                {at !== null && <b>{read[index] ? (read[index]![1] === null ? '–' : shown(read[index]![1])) : ''}</b>}
-              </span>
-            ))}
+            told
+              .map(index => [series[index], index] as const)
+              .map(([each, index]) => (
+                <span key={index} className="mlrun-Chart-key" title={each.name}>
+                  <svg width="18" height="8" aria-hidden="true">
+                    <line x1="0" x2="18" y1="4" y2="4" strokeWidth="2" {...strokeOf(index)} />
+                  </svg>
+                  <span className="mlrun-Chart-name">{each.name}</span>
+                  {at !== null && <b>{read[index] ? (read[index]![1] === null ? '–' : shown(read[index]![1])) : ''}</b>}
+                </span>
+              ))}
         </div>
       )}
     </figure>
   );
+});
+
+/** The places of the lowest and the highest value. */
+function ends(read: readonly (XY | null)[], faded?: ReadonlySet<number>): number[] {
+  const known = read.flatMap((each, index) =>
+    !faded?.has(index) && each?.[1] != null && Number.isFinite(each[1]) ? [index] : []
+  );
+  const by = known.sort((one, other) => read[one]![1]! - read[other]![1]!);
+  return by.length > 1 ? [by[0], by[by.length - 1]] : by;
 }
 
 interface IDrawn {

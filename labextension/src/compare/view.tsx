@@ -1,15 +1,15 @@
 /** The view that compares runs: a table of what differs, curves laid over each other, parallel coordinates. */
 import { LabIcon } from '@jupyterlab/ui-components';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { useMemo, useState } from 'react';
+import { ReactNode, useEffect, useMemo, useRef, useState } from 'react';
 import { Comparison } from '../api/types';
-import { LineChart, strokeOf } from '../charts/chart';
-import { value } from '../format';
+import { LineChart } from '../charts/chart';
 import { Model } from '../model';
-import { StateMark, useTrans } from '../parts';
-import { Button, Link, Loaded, Part, View, useLoad } from '../views/pieces';
-import { axesOf } from './axes';
+import { useTrans } from '../parts';
+import { Button, Loaded, Part, View, useLoad } from '../views/pieces';
+import { Range, axesOf, within } from './axes';
 import { Parallel } from './parallel';
+import { Differences, tag } from './table';
 
 export const MOST_RUNS = 50;
 
@@ -34,9 +34,6 @@ export class CompareView extends View {
 
   private readonly _uids: readonly string[];
 }
-
-/** The beginnings of uids that tell apart; the first digits are the time. */
-const tag = (uid: string) => `${uid.slice(0, 8)}…${uid.slice(-4)}`;
 
 function Body({ first, model, open }: { first: readonly string[]; model: Model; open(uid: string): void }) {
   const trans = useTrans();
@@ -83,112 +80,35 @@ function Body({ first, model, open }: { first: readonly string[]; model: Model; 
       <Loaded
         of={loaded}
         draw={found => (
-          <>
-            <Differences
-              found={found}
-              open={open}
-              remove={uids.length > 2 ? uid => setUids(uids.filter(each => each !== uid)) : null}
-            />
-            <Pictures found={found} open={open} />
-          </>
+          <Shown
+            key={found.runs.map(each => each.uid).join()}
+            found={found}
+            open={open}
+            remove={uids.length > 2 ? uid => setUids(uids.filter(each => each !== uid)) : null}
+            keep={setUids}
+          />
         )}
       />
     </div>
   );
 }
 
-function Differences(props: { found: Comparison; open(uid: string): void; remove: ((uid: string) => void) | null }) {
-  const { found, open, remove } = props;
-  const trans = useTrans();
-  const titles: Record<string, string> = {
-    run: trans.__('Run'),
-    parameters: trans.__('Parameters'),
-    results: trans.__('Results'),
-    inputs: trans.__('Inputs'),
-    code: trans.__('Code'),
-    environment: trans.__('Environment'),
-    packages: trans.__('Packages')
-  };
-  const groups = useMemo(() => {
-    const by = new Map<string, Comparison['rows']>();
-    for (const row of found.rows) {
-      by.set(row.section, [...(by.get(row.section) ?? []), row]);
-    }
-    return [...by];
-  }, [found]);
-  return (
-    <Part title={trans.__('Differences')}>
-      {found.rows.length === 0 ? (
-        <p className="mlrun-Dim">{trans.__('Nothing differs between them.')}</p>
-      ) : (
-        <div className="mlrun-Scroll" tabIndex={0} role="region" aria-label={trans.__('Differences')}>
-          <table className="mlrun-Table">
-            <thead>
-              <tr>
-                <th scope="col">{trans.__('what')}</th>
-                {found.runs.map((run, at) => (
-                  <th key={run.uid} scope="col">
-                    <span
-                      className="mlrun-Compare-swatch"
-                      aria-hidden="true"
-                      style={{ background: strokeOf(at).stroke }}
-                    />
-                    <Link onClick={() => open(run.uid)} title={run.uid}>
-                      {run.name}
-                    </Link>
-                    {remove && (
-                      <button
-                        type="button"
-                        className="jp-Button jp-mod-minimal mlrun-Compare-remove"
-                        aria-label={trans.__('Leave out %1 %2', run.name, tag(run.uid))}
-                        title={trans.__('Leave out')}
-                        onClick={() => remove(run.uid)}
-                      >
-                        ×
-                      </button>
-                    )}
-                    <div className="mlrun-Table-type">
-                      <StateMark state={run.state} bare /> {tag(run.uid)}
-                    </div>
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            {groups.map(([section, rows]) => (
-              <tbody key={section}>
-                <tr className="mlrun-Compare-section">
-                  <th scope="rowgroup" colSpan={found.runs.length + 1}>
-                    {titles[section] ?? section}
-                  </th>
-                </tr>
-                {rows.map(row => {
-                  const differs = new Set(row.values.map(each => JSON.stringify(each))).size > 1;
-                  return (
-                    <tr key={row.name} data-differs={differs}>
-                      <th scope="row">{row.name}</th>
-                      {row.values.map((each, at) => (
-                        <td key={at} title={each === null ? '' : value(each)}>
-                          {each === null || each === undefined ? <span className="mlrun-Dim">–</span> : value(each)}
-                        </td>
-                      ))}
-                    </tr>
-                  );
-                })}
-              </tbody>
-            ))}
-          </table>
-        </div>
-      )}
-      {found.identical > 0 && (
-        <p className="mlrun-Dim mlrun-Note">{trans.__('%1 more are the same in all of them.', found.identical)}</p>
-      )}
-    </Part>
-  );
+interface IShown {
+  found: Comparison;
+  open(uid: string): void;
+  remove: ((uid: string) => void) | null;
+  keep(uids: string[]): void;
 }
 
-function Pictures({ found, open }: { found: Comparison; open(uid: string): void }) {
+function Shown({ found, open, remove, keep }: IShown) {
   const trans = useTrans();
   const axes = useMemo(() => axesOf(found), [found]);
+  const [ranges, setRanges] = useState<ReadonlyMap<string, Range>>(new Map());
+  const chosen = useMemo(() => within(axes, ranges), [axes, ranges]);
+  const faded = useMemo(
+    () => (chosen ? new Set(found.runs.map((_, at) => at).filter(at => !chosen.has(at))) : undefined),
+    [found, chosen]
+  );
   const curves = useMemo(
     () =>
       Object.entries(found.metrics)
@@ -207,20 +127,58 @@ function Pictures({ found, open }: { found: Comparison; open(uid: string): void 
   );
   return (
     <>
+      <Differences found={found} chosen={chosen} open={open} remove={remove} />
       {axes.length > 1 && (
         <Part title={trans.__('Parallel coordinates')}>
-          <Parallel axes={axes} runs={found.runs} open={open} />
+          <Parallel
+            axes={axes}
+            runs={found.runs}
+            ranges={ranges}
+            chosen={chosen}
+            choose={setRanges}
+            open={open}
+            keep={keep}
+          />
         </Part>
       )}
       {curves.length > 0 && (
         <Part title={trans.__('Metrics')}>
           <div className="mlrun-Charts">
-            {curves.map(([key, series]) => (
-              <LineChart key={key} title={key} series={series} />
+            {curves.map(([key, series], at) => (
+              <InSight key={key} title={key} height={260} first={at < 6}>
+                <LineChart title={key} series={series} faded={faded} />
+              </InSight>
             ))}
           </div>
         </Part>
       )}
     </>
+  );
+}
+
+/** Draws its content once it comes near to what is seen; until then its title holds the place. */
+function InSight(props: { title: string; height: number; first: boolean; children: ReactNode }) {
+  const node = useRef<HTMLDivElement>(null);
+  const [seen, setSeen] = useState(props.first);
+  useEffect(() => {
+    if (seen) {
+      return undefined;
+    }
+    const watcher = new IntersectionObserver(entries => entries.some(each => each.isIntersecting) && setSeen(true), {
+      rootMargin: '600px'
+    });
+    watcher.observe(node.current!);
+    return () => watcher.disconnect();
+  }, [seen]);
+  return (
+    <div ref={node} className="mlrun-InSight">
+      {seen ? (
+        props.children
+      ) : (
+        <div className="mlrun-Chart-title" style={{ height: props.height }}>
+          {props.title}
+        </div>
+      )}
+    </div>
   );
 }

@@ -14,14 +14,18 @@ const LETTERS = 24;
 
 interface ILineage {
   client: IClient;
+  /** Of the run, or the URI of the features, that stand in the middle. */
   uid: string;
+  /** Where it is read; else that of the run. */
+  path?: string;
   /** Read again when this changes. */
   turn: unknown;
   open(node: GraphNode): void;
 }
 
-export function Lineage({ client, uid, turn, open }: ILineage) {
-  const loaded = useLoad(() => client.get<Graph>(`runs/${uid}/lineage`), [uid, turn]);
+export function Lineage({ client, uid, path, turn, open }: ILineage) {
+  const from = path ?? `runs/${uid}/lineage`;
+  const loaded = useLoad(() => client.get<Graph>(from), [from, turn]);
   return <Loaded of={loaded} draw={graph => <Drawing graph={graph} uid={uid} open={open} />} />;
 }
 
@@ -31,7 +35,9 @@ function Drawing({ graph, uid, open }: { graph: Graph; uid: string; open(node: G
   const kinds: Record<string, string> = {
     run: trans.__('run'),
     artifact: trans.__('artifact'),
-    function: trans.__('function')
+    function: trans.__('function'),
+    'feature-set': trans.__('feature set'),
+    'feature-vector': trans.__('feature vector')
   };
   const x = (id: string) => places.get(id)!.column * (WIDE + ACROSS) + 2;
   const y = (id: string) => places.get(id)!.row * (HIGH + DOWN) + 2;
@@ -111,7 +117,7 @@ function Drawing({ graph, uid, open }: { graph: Graph; uid: string; open(node: G
                   {title}
                 </text>
                 <text x={14} y={32} className="mlrun-Lineage-kind">
-                  {own ? trans.__('this run') : (kinds[node.kind] ?? node.kind)}
+                  {own && node.kind === 'run' ? trans.__('this run') : (kinds[node.kind] ?? node.kind)}
                   {node.state && !own ? ` · ${node.state}` : ''}
                 </text>
               </g>

@@ -7,7 +7,7 @@ import { IDisposable } from '@lumino/disposable';
 import { Message } from '@lumino/messaging';
 import { PanelLayout } from '@lumino/widgets';
 import { ApiError } from '../api/client';
-import { Analysis, Page, RunSummary } from '../api/types';
+import { Analysis, Page, RunSummary, TERMINAL } from '../api/types';
 import type { IModel } from '../tokens';
 import { Badge, IBadgeActions } from './badge';
 import { Executed } from './executed';
@@ -161,12 +161,14 @@ class Followed {
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _badge: SeenBadge | null = null;
   private _disposed = false;
+  private _held: { uid: string; hold: IDisposable } | null = null;
 
   constructor(
     private readonly _cell: CodeCell,
     private readonly _watch: Watch
   ) {
     void _cell.ready.then(() => this._attach());
+    _watch.options.model.runChanged.connect(this._onRun, this);
   }
 
   /** What is known is old; read it again when the user has paused and looks at it. */
@@ -203,9 +205,29 @@ class Followed {
   dispose(): void {
     this._disposed = true;
     clearTimeout(this._timer);
+    this._watch.options.model.runChanged.disconnect(this._onRun, this);
+    this._hold('');
     this._badge?.dispose();
     if (!this._cell.isDisposed) {
       underline(this._cell, null);
+    }
+  }
+
+  /** The stream tells of the project of the panel; a run of another, while it goes on, has to be asked for by name. */
+  private _hold(uid: string): void {
+    if (this._held?.uid !== uid) {
+      this._held?.hold.dispose();
+      this._held = uid ? { uid, hold: this._watch.options.model.watch(uid) } : null;
+    }
+  }
+
+  private _onRun(_: unknown, next: RunSummary): void {
+    if (next.uid === this._held?.uid) {
+      this._run = next;
+      if (TERMINAL.has(next.state)) {
+        this._hold('');
+      }
+      this.draw();
     }
   }
 
@@ -283,6 +305,7 @@ class Followed {
       }
       this._analysis = analysis;
       this._run = run;
+      this._hold(run && project !== model.project && !TERMINAL.has(run.state) ? run.uid : '');
       this._offline = false;
     } catch (error) {
       if (turn !== this._turn || this._disposed) {

@@ -1,7 +1,7 @@
 /** The sections of the panel: functions, runs, artifacts and models. */
 import { useEffect, useState } from 'react';
 import { ArtifactSummary, FunctionSummary, RunSummary, TERMINAL } from '../api/types';
-import { ago, bytes, value } from '../format';
+import { ago, bytes, progressOf, value } from '../format';
 import { Model } from '../model';
 import { StateMark, Took, useTrans } from '../parts';
 import { Filtered } from './filtered';
@@ -46,7 +46,7 @@ export function RunsSection({ model, open, compare }: IRunsSection) {
       keyOf={run => run.uid}
       nameOf={run => run.name}
       open={open}
-      empty={trans.__('No runs yet. Execute a %%mlrun cell, or start a function with %mlrun run.')}
+      empty={trans.__('No runs yet. Execute a cell with %1, or start a function from its view.', '%%mlrun')}
       draw={run => <RunRow run={run} />}
       chosen={chosen}
       choose={setChosen}
@@ -57,12 +57,12 @@ export function RunsSection({ model, open, compare }: IRunsSection) {
 
 function RunRow({ run }: { run: RunSummary }) {
   const trans = useTrans();
-  const going = run.state === 'running' && run.progress.of;
+  const { done, of, text: progress } = progressOf(run);
+  const going = run.state === 'running' && of > 0;
   const results = Object.entries(run.results)
     .filter(([, each]) => typeof each === 'number')
     .slice(0, 2)
     .map(([name, each]) => `${name} ${value(each)}`);
-  const progress = run.progress.text || (going ? `${run.progress.cell} / ${run.progress.of}` : '');
   const second = !TERMINAL.has(run.state)
     ? progress
     : run.state === 'completed'
@@ -87,7 +87,7 @@ function RunRow({ run }: { run: RunSummary }) {
         </span>
         <span className="mlrun-Row-second">{ago(run.created)}</span>
       </span>
-      {!!going && <span className="mlrun-Row-bar" style={{ width: `${(100 * (run.progress.cell ?? 0)) / going}%` }} />}
+      {going && <span className="mlrun-Row-bar" style={{ width: `${(100 * done) / of}%` }} />}
     </>
   );
 }
@@ -102,7 +102,7 @@ export function FunctionsSection({ model, open }: { model: Model; open(each: Fun
       keyOf={each => each.name}
       nameOf={each => each.name}
       open={open}
-      empty={trans.__('No functions yet. Put %%mlrun and a name on top of a cell and execute it.')}
+      empty={trans.__('No functions yet. Put %1 and a name on top of a cell and execute it.', '%%mlrun')}
       draw={each => (
         <>
           <span className="mlrun-Row-main">

@@ -127,7 +127,9 @@ function Body({ model, sections, memory }: { model: Model; sections: ISections; 
         </div>
       )}
       {model.online && !model.project && (
-        <Empty>{trans.__('No project yet. Execute a %%mlrun cell and it appears here, or make one with +.')}</Empty>
+        <Empty>
+          {trans.__('No project yet. Execute a cell with %1 and it appears here, or make one with +.', '%%mlrun')}
+        </Empty>
       )}
       {sections.list().map(section => (
         <section key={section.id} className="mlrun-Section" data-open={!!open[section.id]} data-section={section.id}>

@@ -28,7 +28,9 @@ export const run: JupyterFrontEndPlugin<void> = {
       rendermime,
       open: (uid: string) => command(Commands.openRun, { uid }),
       compare: (uids: string[]) => void app.commands.execute(Commands.compare, { uids }),
-      openArtifact: (uri: string) => command(Commands.openArtifact, { uri }),
+      // features have a view of their own
+      openArtifact: (uri: string) =>
+        command(uri.startsWith('store://feature-') ? Commands.openFeature : Commands.openArtifact, { uri }),
       openFunction: (uri: string) => command(Commands.openFunction, { uri }),
       openNotebook: async (of: RunDetail) => {
         const notebook = await model.client.get<object>(`runs/${of.uid}/notebook`);

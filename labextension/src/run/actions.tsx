@@ -55,23 +55,17 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
   const failed = over && run.state !== 'completed';
   return (
     <div className="mlrun-Buttons" role="toolbar" aria-label={trans.__('Actions')}>
-      {!over && (
-        <Button look="warn" disabled={busy} onClick={abort}>
-          {trans.__('Abort')}
-        </Button>
-      )}
-      {over && (
-        <Button look="accept" disabled={busy} onClick={() => start('rerun')}>
-          {trans.__('Run again')}
-        </Button>
-      )}
-      <Button disabled={busy || changing} onClick={() => change(true)}>
+      {/* one button, which becomes another: so it keeps the focus */}
+      <Button look={over ? 'accept' : 'warn'} busy={busy} onClick={over ? () => start('rerun') : abort}>
+        {over ? trans.__('Run again') : trans.__('Abort')}
+      </Button>
+      <Button busy={busy} disabled={changing} onClick={() => change(true)}>
         {trans.__('Run again with changes…')}
       </Button>
       {failed && !run.is_sweep && (
         <Button
           look="minimal"
-          disabled={busy}
+          busy={busy}
           label={trans.__('Go on at the cell that failed')}
           onClick={() => start('resume')}
         >
@@ -81,7 +75,7 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
       {over && !run.is_sweep && (
         <Button
           look="minimal"
-          disabled={busy}
+          busy={busy}
           label={trans.__('Run it again exactly, and compare every output')}
           onClick={() => start('replay')}
         >
@@ -91,7 +85,7 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
       {over && !run.parent && (
         <Button
           look="minimal"
-          disabled={busy}
+          busy={busy}
           label={trans.__('Compare with the run of this function before it')}
           onClick={() => act(before)}
         >
@@ -100,7 +94,7 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
       )}
       <Button
         look="minimal"
-        disabled={busy}
+        busy={busy}
         label={trans.__('Open a copy of the executed notebook')}
         onClick={() => act(() => openNotebook(run))}
       >
@@ -120,7 +114,7 @@ export function Buttons({ run, model, open, openNotebook, compare, gone, changin
         {trans.__('Copy URI')}
       </Button>
       {over && (
-        <Button look="minimal" disabled={busy} onClick={remove}>
+        <Button look="minimal" busy={busy} onClick={remove}>
           {trans.__('Delete')}
         </Button>
       )}

@@ -1,27 +1,35 @@
 /** What a run has printed, followed while it goes on. */
-import { useEffect, useRef, useState } from 'react';
+import { IRenderMimeRegistry, renderText } from '@jupyterlab/rendermime';
+import { memo, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { ApiError } from '../api/client';
 import { Entry } from '../api/types';
 import { Model, asApiError } from '../model';
 import { ErrorBox, useTrans } from '../parts';
-import { Log } from './log';
+import { IBlock, Log } from './log';
+
+interface ILiveLog {
+  uid: string;
+  model: Model;
+  going: boolean;
+  registry: IRenderMimeRegistry;
+}
 
 /** What the run has printed, followed while it goes on; stays at the end unless the reader has scrolled up. */
-export function LiveLog({ uid, model, going }: { uid: string; model: Model; going: boolean }) {
+export function LiveLog({ uid, model, going, registry }: ILiveLog) {
   const trans = useTrans();
   const log = useRef(new Log());
-  const node = useRef<HTMLPreElement>(null);
-  const [text, setText] = useState('');
+  const node = useRef<HTMLDivElement>(null);
+  const [blocks, setBlocks] = useState<readonly IBlock[] | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   useEffect(() => {
     let gone = false;
     let reading = false;
     let again = false;
     let frame = 0;
-    // much may come between two pictures, and the whole text is drawn each time
+    // much may come between two pictures
     const draw = () => {
       cancelAnimationFrame(frame);
-      frame = requestAnimationFrame(() => setText(log.current.text));
+      frame = requestAnimationFrame(() => setBlocks(log.current.blocks));
     };
     const read = async () => {
       // one reader at a time: entries have an order, and the pages give it
@@ -78,11 +86,14 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
     if (atEnd.current && node.current) {
       node.current.scrollTop = node.current.scrollHeight;
     }
-  }, [text]);
+  }, [blocks]);
   return (
     <>
       {error && <ErrorBox error={error} />}
-      <pre
+      {log.current.cut && (
+        <p className="mlrun-Dim mlrun-Note">{trans.__('Only its end is shown here; the report has all of it.')}</p>
+      )}
+      <div
         className="mlrun-Log"
         ref={node}
         tabIndex={0}
@@ -94,8 +105,30 @@ export function LiveLog({ uid, model, going }: { uid: string; model: Model; goin
           atEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 20;
         }}
       >
-        {text || (going ? trans.__('Nothing printed yet.') : trans.__('Nothing was printed.'))}
-      </pre>
+        {blocks?.map(each => (
+          <Block key={each.id} text={each.text} registry={registry} />
+        ))}
+        {!blocks?.length && (
+          <span className="mlrun-Dim">
+            {blocks === null
+              ? trans.__('Loading…')
+              : going
+                ? trans.__('Nothing printed yet.')
+                : trans.__('Nothing was printed.')}
+          </span>
+        )}
+      </div>
     </>
   );
 }
+
+/** Lines as JupyterLab shows the text of an output: with colours, and links. */
+const Block = memo(function Block({ text, registry }: { text: string; registry: IRenderMimeRegistry }) {
+  const host = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const fresh = document.createElement('div');
+    void renderText({ host: fresh, source: text, sanitizer: registry.sanitizer });
+    host.current!.replaceChildren(...fresh.childNodes);
+  }, [text, registry]);
+  return <div ref={host} className="mlrun-Log-block jp-RenderedText" />;
+});

@@ -1,8 +1,15 @@
 /** The text of a run's journal, as a terminal would show it. */
 import { Entry } from '../api/types';
-import { plain } from '../format';
+import { coloursAfter, terminal } from '../format';
 
-const LIMIT = 500_000;
+const LIMIT = 1_000_000;
+const LINES = 200;
+
+/** Some lines; what is finished stays as it is, so that only the last block is drawn anew. */
+export interface IBlock {
+  readonly id: number;
+  readonly text: string;
+}
 
 /** The text of one entry, or nothing. */
 export function textOf(entry: Entry): string {
@@ -26,10 +33,18 @@ export function textOf(entry: Entry): string {
   return '';
 }
 
-/** Adds entries in their order, each once; a new attempt begins anew. Only the last {@link LIMIT} characters are kept. */
+/**
+ * Adds entries in their order, each once; a new attempt begins anew. Kept are blocks of lines with their colours, and of a very long log
+ * only the end.
+ */
 export class Log {
   last = -1;
-  private _raw = '';
+  /** Whether the beginning was left out. */
+  cut = false;
+  private _blocks: IBlock[] = [];
+  private _size = 0;
+  private _open = '';
+  private _id = 0;
 
   add(entries: readonly Entry[]): void {
     for (const entry of entries) {
@@ -38,12 +53,55 @@ export class Log {
         continue;
       }
       this.last = Math.max(this.last, entry.n);
-      this._raw = entry.type === 'attempt' ? '' : this._raw + textOf(entry);
+      if (entry.type === 'attempt') {
+        this._blocks = [];
+        this._size = 0;
+        this._open = '';
+        this.cut = false;
+        // the open block has a number of its own in each attempt
+        this._id++;
+      } else {
+        this._open += textOf(entry);
+      }
     }
-    this._raw = this._raw.slice(-LIMIT);
+    this._close();
+  }
+
+  /** Blocks with the same id and text are the same object. */
+  get blocks(): readonly IBlock[] {
+    const open = terminal(this._open);
+    return open ? [...this._blocks, { id: this._id, text: open }] : [...this._blocks];
   }
 
   get text(): string {
-    return plain(this._raw);
+    return this.blocks.map(each => each.text).join('');
+  }
+
+  /** Finished lines become blocks. */
+  private _close(): void {
+    for (;;) {
+      let at = -1;
+      for (let count = 0; count < LINES; count++) {
+        at = this._open.indexOf('\n', at + 1);
+        if (at < 0) {
+          break;
+        }
+      }
+      // a line without end is cut somewhere
+      at = at < 0 && this._open.length > LIMIT / 10 ? LIMIT / 10 : at;
+      if (at < 0) {
+        break;
+      }
+      const text = terminal(this._open.slice(0, at + 1));
+      this._blocks.push({ id: this._id++, text });
+      this._size += text.length;
+      this._open = coloursAfter(text) + this._open.slice(at + 1);
+    }
+    let away = 0;
+    while (this._size > LIMIT && away < this._blocks.length - 1) {
+      this._size -= this._blocks[away++].text.length;
+      this.cut = true;
+    }
+    this._blocks = away ? this._blocks.slice(away) : this._blocks;
   }
 }

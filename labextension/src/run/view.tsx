@@ -6,6 +6,7 @@ import { useEffect, useState } from 'react';
 import { ApiError } from '../api/client';
 import { FunctionDetail, GraphNode, RunDetail, TERMINAL } from '../api/types';
 import { RunForm, startAgain } from '../form/form';
+import { progressOf } from '../format';
 import { mlrunIcon } from '../icon';
 import { Lineage } from '../lineage/view';
 import { Model } from '../model';
@@ -117,7 +118,7 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
     ['environment', trans.__('Environment')]
   ];
   return (
-    <div className="mlrun-Run" data-state={run.state}>
+    <div className="mlrun-Run" data-state={run.state} data-tab={tab}>
       <header className="mlrun-Run-head">
         <div className="mlrun-Run-title">
           <h1>{run.name}</h1>
@@ -125,15 +126,7 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
           <span className="mlrun-Dim">
             <Took run={run} />
           </span>
-          {going && run.progress.of > 0 && (
-            <progress
-              max={run.progress.of}
-              value={run.progress.cell}
-              aria-label={trans.__('Progress')}
-              title={run.progress.text || `${run.progress.cell} / ${run.progress.of}`}
-            />
-          )}
-          {going && run.progress.text && <span className="mlrun-Dim">{run.progress.text}</span>}
+          {going && <Progress run={run} />}
         </div>
         <Buttons run={run} model={model} {...services} changing={changing} change={setChanging} gone={gone} />
         <Tabs
@@ -156,13 +149,27 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
       <div role="tabpanel" aria-label={tabs.find(([id]) => id === tab)![1]} className="mlrun-Run-tab">
         <Boundary name={tab} key={tab}>
           {tab === 'overview' && <Overview run={run} model={model} {...services} />}
-          {tab === 'log' && <LiveLog uid={uid} model={model} going={going} />}
+          {tab === 'log' && <LiveLog uid={uid} model={model} going={going} registry={services.rendermime} />}
           {tab === 'notebook' && <ExecutedNotebook run={run} model={model} registry={services.rendermime} />}
           {tab === 'lineage' && <Lineage client={model.client} uid={uid} turn={run.state} open={openNode} />}
           {tab === 'environment' && <Environment run={run} model={model} open={services.open} />}
         </Boundary>
       </div>
     </div>
+  );
+}
+
+/** How far it is; a bar without a value while that is not known. */
+function Progress({ run }: { run: RunDetail }) {
+  const trans = useTrans();
+  const { done, of, text } = progressOf(run);
+  const known = run.state === 'running' && of > 0;
+  const said = run.state === 'running' ? (run.is_sweep || !of ? text : trans.__('cell %1', text)) : '';
+  return (
+    <>
+      <progress {...(known ? { max: of, value: done } : {})} aria-label={trans.__('Progress')} title={said} />
+      {said && <span className="mlrun-Dim">{said}</span>}
+    </>
   );
 }
 

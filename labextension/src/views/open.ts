@@ -39,6 +39,10 @@ export function addView<T extends IView>(app: JupyterFrontEnd, restorer: ILayout
       if (!widget.isAttached) {
         app.shell.add(widget, 'main');
       }
+      if (!widget.isAttached) {
+        // the main area of Notebook 7 holds the notebook alone
+        app.shell.add(widget, 'right');
+      }
       app.shell.activateById(widget.id);
       return widget;
     }

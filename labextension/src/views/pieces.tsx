@@ -113,6 +113,8 @@ export function Button(props: {
   onClick(): void;
   look?: 'accept' | 'warn' | 'reject' | 'minimal';
   disabled?: boolean;
+  /** Does nothing for now, and keeps the focus, which a disabled button would lose. */
+  busy?: boolean;
   label?: string;
 }) {
   return (
@@ -120,9 +122,10 @@ export function Button(props: {
       type="button"
       className={`jp-Button jp-mod-styled jp-mod-${props.look ?? 'reject'}`}
       disabled={props.disabled}
+      aria-disabled={props.busy || undefined}
       aria-label={props.label}
       title={props.label}
-      onClick={props.onClick}
+      onClick={() => !props.busy && props.onClick()}
     >
       {props.children}
     </button>

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from mlrun_jupyter.backends.runs import schema as t
+from mlrun_jupyter.backends.runs.features import newest
 from mlrun_jupyter.model.artifact import Artifact
 from mlrun_jupyter.model.canonical import decode
 from mlrun_jupyter.model.clock import iso, now, parse
+from mlrun_jupyter.model.features import FeatureObject
 from mlrun_jupyter.model.function import Function
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.protocols.store import Changes
@@ -42,11 +44,12 @@ class SqlWatch:
         self._connection = self._db.engine.connect() if self._db.sqlite else None
         self._version: Any = self._data_version()
         self._since = iso(now())
-        self._told: dict[str, Seen] = {"runs": {}, "functions": {}, "artifacts": {}}
+        self._told: dict[str, Seen] = {"runs": {}, "functions": {}, "artifacts": {}, "features": {}, "feature_status": {}}
         with self._db.read() as c:
             newest = c.execute(sa.select(t.runs.c.uid).order_by(t.runs.c.uid.desc()).limit(KNOWN)).scalars()
             self._known = dict.fromkeys(reversed(list(newest)))
             self._count = self._counted(c)
+            self._definitions = self._defined(c)
             self._remember(c)
         self._counted_at = time.monotonic()
         self._dirty = False
@@ -64,6 +67,7 @@ class SqlWatch:
         self._runs(c)
         self._functions(c)
         self._artifacts(c)
+        self._features(c)
 
     def poll(self) -> Changes | None:
         version = self._data_version()
@@ -78,11 +82,12 @@ class SqlWatch:
         with self._db.read() as c:
             runs, functions, artifacts = self._runs(c), self._functions(c), self._artifacts(c)
             deleted, explained = self._deleted(c) if counting else ([], True)
+            features = self._features(c)
         self._since = began
         full = explained and max(len(runs), len(functions), len(artifacts)) <= MOST
-        if not (runs or functions or artifacts or deleted) and full:
+        if not (runs or functions or artifacts or features or deleted) and full:
             return None
-        return Changes(runs=tuple(runs[:MOST]), functions=tuple(functions), artifacts=tuple(artifacts), deleted=tuple(deleted), complete=full)
+        return Changes(runs=tuple(runs[:MOST]), functions=tuple(functions), artifacts=tuple(artifacts), features=tuple(features), deleted=tuple(deleted), complete=full)
 
     def _news(self, kind: str, rows: list[Any], stamp: str) -> list[Any]:
         """The rows that were not told of, by key and stamp."""
@@ -122,15 +127,29 @@ class SqlWatch:
             found.setdefault(row.uid, []).append(row.tag)
         return [(decode(row.doc, Artifact), tuple(sorted(found.get(row.uid, ())))) for row in fresh]
 
+    def _features(self, c: sa.Connection) -> list[FeatureObject]:
+        """Sets and vectors that have another latest version, or another status."""
+        moved, status = t.feature_tags, t.feature_status
+        tags = sa.select(moved.c.kind, moved.c.project, moved.c.name, moved.c.updated, moved.c.hash).where(moved.c.updated >= self._from, moved.c.tag == "latest")
+        states = sa.select(status.c.kind, status.c.project, status.c.name, status.c.updated, status.c.revision).where(status.c.updated >= self._from)
+        keys = {(row.kind, row.project, row.name) for row in self._news("features", list(c.execute(tags)), "updated")}
+        keys |= {(row.kind, row.project, row.name) for row in self._news("feature_status", list(c.execute(states)), "updated")}
+        return [found for key in sorted(keys) if (found := newest(c, *key)) is not None]
+
     @staticmethod
     def _counted(c: sa.Connection) -> int:
         return c.execute(sa.select(sa.func.count()).select_from(t.runs)).scalar() or 0
+
+    @staticmethod
+    def _defined(c: sa.Connection) -> int:
+        return c.execute(sa.select(sa.func.count()).select_from(t.feature_objects)).scalar() or 0
 
     def _deleted(self, c: sa.Connection) -> tuple[list[str], bool]:
         """Runs that are gone, and whether these are all: fewer rows than the known ones account for means that they are not."""
         self._counted_at, self._dirty = time.monotonic(), False
         count = self._counted(c)
         before, self._count = self._count, count
+        defined, self._definitions = self._definitions, self._defined(c)
         uids = list(self._known)
         there: set[str] = set()
         if uids:
@@ -139,7 +158,8 @@ class SqlWatch:
         gone = [uid for uid in uids if uid not in there]
         for uid in gone:
             del self._known[uid]
-        return gone, count >= before - len(gone)
+        # which features are gone is not told one by one
+        return gone, count >= before - len(gone) and self._definitions >= defined
 
     def close(self) -> None:
         if self._connection is not None:

@@ -166,6 +166,19 @@ class FeatureRows:
         ]
 
 
+def newest(c: sa.Connection, kind: Kind, project: str, name: str) -> FeatureObject | None:
+    """The latest version with its tags and status, if it is there."""
+    key = {"kind": kind, "project": project, "name": name}
+    digest = sa.select(t.feature_tags.c.hash).where(*_same(t.feature_tags, {**key, "tag": "latest"})).scalar_subquery()
+    doc = c.execute(sa.select(t.feature_objects.c.doc).where(*_same(t.feature_objects, key), t.feature_objects.c.hash == digest)).scalar()
+    if doc is None:
+        return None
+    document = decode(doc, _type(kind))
+    tags = c.execute(sa.select(t.feature_tags.c.tag).where(*_same(t.feature_tags, key), t.feature_tags.c.hash == document.hash)).scalars()
+    status = c.execute(sa.select(t.feature_status.c.doc).where(*_same(t.feature_status, key))).scalar()
+    return FeatureObject(kind, document, tuple(sorted(tags)), decode(status, Status) if status else Status())
+
+
 def _same(table: sa.Table, key: dict[str, str]) -> list[sa.ColumnElement[bool]]:
     return [table.c[name] == value for name, value in key.items()]
 

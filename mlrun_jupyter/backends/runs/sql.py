@@ -110,7 +110,7 @@ class SqlRunStore(FeatureRows):
                 c.execute(sa.delete(table).where(table.c[column].in_(uids)))
             kept = sa.select(t.artifacts.c.uid).where(t.artifacts.c.project == name)
             c.execute(sa.delete(t.artifact_labels).where(t.artifact_labels.c.uid.in_(kept)))
-            for table in (t.runs, t.artifact_tags, t.artifacts, t.function_tags, t.functions):
+            for table in (t.runs, t.artifact_tags, t.artifacts, t.function_tags, t.functions, t.feature_status, t.feature_tags, t.feature_objects):
                 c.execute(sa.delete(table).where(table.c.project == name))
             c.execute(sa.delete(t.projects).where(t.projects.c.name == name))
 

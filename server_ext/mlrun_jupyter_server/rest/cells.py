@@ -23,7 +23,7 @@ def analyse(core: Core, asked: CellToAnalyse) -> Analysis:
     from mlrun_jupyter.errors import CaptureError, CellSyntaxError, MLRunError
     from mlrun_jupyter.notebooks.cells import Cell
     from mlrun_jupyter.notebooks.define import define_cell
-    from mlrun_jupyter.notebooks.lines import cell_parser, function_fields, head
+    from mlrun_jupyter.notebooks.lines import function_fields, head, read_cell
 
     cells = [Cell(one.execution_count, one.source, one.ok) for one in asked.cells if one.execution_count]
     waiting = [one.source for one in asked.cells if not one.execution_count]
@@ -40,7 +40,7 @@ def analyse(core: Core, asked: CellToAnalyse) -> Analysis:
     folder = Path(core.root, Path(asked.folder).expanduser()) if asked.folder else Path(core.root)
     try:
         words, docs, text = head(LINE.sub("", line, count=1), body, lambda part: part)
-        options = cell_parser().parse_args(words)
+        options, text = read_cell(words, text)
         captured = tuple(options.capture)
         function, wired = define_cell(
             options.name, text, project=asked.project, cells=cells, put_blob=lambda data: hashlib.sha256(data).hexdigest(), folder=folder,
@@ -108,7 +108,7 @@ def earlier_outputs(core: Core, project: str, cells: Sequence[Any]) -> Earlier:
     from mlrun_jupyter.errors import MLRunError
     from mlrun_jupyter.model.function import declare_outputs
     from mlrun_jupyter.model.names import normal
-    from mlrun_jupyter.notebooks.lines import cell_parser, head
+    from mlrun_jupyter.notebooks.lines import read_cell
 
     found = Earlier({}, {})
     for cell in cells:
@@ -116,7 +116,7 @@ def earlier_outputs(core: Core, project: str, cells: Sequence[Any]) -> Earlier:
         if not LINE.match(own):
             continue
         try:
-            options = cell_parser().parse_args(head(LINE.sub("", own, count=1), rest, lambda part: part)[0])
+            options, _ = read_cell(*_headed(own, rest))
             outputs = [one.name for one in declare_outputs(options.returns) if one.name]
         except MLRunError:
             continue
@@ -146,10 +146,10 @@ def _declared(line: str, body: str) -> Any:
     from mlrun_jupyter.errors import MLRunError
     from mlrun_jupyter.model.function import Function, declare_input, declare_outputs
     from mlrun_jupyter.model.parameters import declare
-    from mlrun_jupyter.notebooks.lines import cell_parser, head
+    from mlrun_jupyter.notebooks.lines import read_cell
 
     try:
-        options = cell_parser().parse_args(head(LINE.sub("", line, count=1), body, lambda part: part)[0])
+        options, _ = read_cell(*_headed(line, body))
         return Function(
             name=options.name, parameters=tuple(map(declare, options.param)), inputs=tuple(map(declare_input, options.input)),
             returns=declare_outputs(options.returns),
@@ -158,8 +158,20 @@ def _declared(line: str, body: str) -> Any:
         return Function(name="")
 
 
+def _headed(line: str, rest: str) -> tuple[list[str], str]:
+    """Words of the line and of the options below it, and the code."""
+    from mlrun_jupyter.notebooks.lines import head
+
+    words, _, text = head(LINE.sub("", line, count=1), rest, lambda part: part)
+    return words, text
+
+
 def _name(line: str) -> str:
+    from mlrun_jupyter.notebooks.lines import is_features
+
     words = LINE.sub("", line, count=1).split()
+    if is_features(words):
+        return f"{words[1]}-ingest"
     return words[0] if words and not words[0].startswith("-") else ""
 
 

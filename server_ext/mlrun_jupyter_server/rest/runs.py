@@ -175,11 +175,13 @@ def compared(core: Core, asked: CompareQuery) -> Any:
 
 def compare(core: Core, asked: CompareQuery) -> Comparison:
     found = compared(core, asked)
-    points = {run.uid: _handle(core, run.uid).metrics() for run in found.runs}
-    keys = sorted({point.key for some in points.values() for point in some})
-    curves = {
-        key: tuple(tuple((p.step, _number(p.value)) for p in points[run.uid] if p.key == key) for run in found.runs) for key in keys
-    }
+    curves: dict[str, list[list[tuple[int, float | None]]]] = {}
+    for at, run in enumerate(found.runs):
+        for point in found.metrics.get(run.uid, ()):
+            if point.key not in curves:
+                curves[point.key] = [[] for _ in found.runs]
+            curves[point.key][at].append((point.step, _number(point.value)))
     page = f"compare/page?{urlencode([('uid', run.uid) for run in found.runs])}"
     rows = tuple(Row(section, name, tuple(values)) for section, name, values in found.rows)
-    return Comparison(tuple(map(run_summary, found.runs)), rows, found.same, curves, page)
+    ordered = {key: tuple(map(tuple, curves[key])) for key in sorted(curves)}
+    return Comparison(tuple(map(run_summary, found.runs)), rows, found.same, ordered, page)

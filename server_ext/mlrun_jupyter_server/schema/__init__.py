@@ -26,6 +26,7 @@ from mlrun_jupyter_server.schema.common import (
     Projects,
     Status,
 )
+from mlrun_jupyter_server.schema.features import FeatureDetail, FeaturePage, FeatureQuery, FeatureSummary
 from mlrun_jupyter_server.schema.functions import (
     DiffQuery,
     FunctionDetail,
@@ -54,7 +55,7 @@ from mlrun_jupyter_server.schema.runs import (
 __all__ = [
     "Analysis", "AnalysisProblem", "ArtifactDetail", "ArtifactPage", "ArtifactQuery", "ArtifactSummary", "ArtifactTag", "CellToAnalyse",
     "CompareQuery", "Comparison", "Completion", "CompletionQuery", "Completions", "ContentQuery", "Deleted", "DiffQuery", "Empty", "Error",
-    "ErrorBody", "EventQuery", "FunctionDetail", "FunctionPage", "FunctionQuery", "FunctionSummary", "Journal", "JournalQuery", "Lines",
+    "ErrorBody", "EventQuery", "FeatureDetail", "FeaturePage", "FeatureQuery", "FeatureSummary", "FunctionDetail", "FunctionPage", "FunctionQuery", "FunctionSummary", "Journal", "JournalQuery", "Lines",
     "Metrics", "MetricsQuery", "NewProject", "NewRun", "PageQuery", "Project", "Projects", "Rerun", "RunDetail", "RunPage", "RunQuery",
     "RunSummary", "Started", "Status", "UriQuery",
 ]  # fmt: skip

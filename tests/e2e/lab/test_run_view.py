@@ -17,6 +17,7 @@ def train(context, n: int = 3, rate: float = 0.1, wait: float = 0.0, note: str |
         print("step", i, flush=True)
         context.log_metric("loss", 1 / (i + 1), step=i)
         time.sleep(wait)
+    print("\\x1b[31mall done\\x1b[0m")
     if n == 13:
         raise ValueError("thirteen is unlucky")
     context.log_artifact("page", body=b"<script>parent.hacked = 1</script>", format="html")
@@ -77,6 +78,7 @@ def test_a_run_shows_what_it_took_gave_printed_and_stands_on(page: Any, lab: Lab
     shown.locator(".mlrun-Chart-legend").get_by_text("step 3").wait_for()
     shown.get_by_role("tab", name="Log").click()
     shown.get_by_role("log").get_by_text("step 3").wait_for()
+    shown.get_by_role("log").locator(".ansi-red-fg").get_by_text("all done").wait_for()
     shown.get_by_role("tab", name="Notebook").click()
     shown.locator(".jp-OutputArea").get_by_text("step 0").wait_for()
     assert "step 0\nstep 1\n" in shown.locator(".jp-OutputArea pre").first.text_content()
