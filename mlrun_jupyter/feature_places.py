@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import MLRunMissingDependencyError, MLRunNotFoundError
+from mlrun_jupyter.model.retention import size
 from mlrun_jupyter.registry import OFFLINE_STORES, ONLINE_STORES
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ def place_of(session: Session, project: str, *, folder: Path | None = None, begi
 
     home = session.home / "features"
     store: Any = session.store
+    settings = session.settings
     return Place(
-        project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(home / "offline"), online=_online(session, project), folder=folder,
-        catalogue=home / "catalogue" / f"{project}.yaml",
-        begin=begin, another=lambda name: place_of(session, name),
+        project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(settings.features_path or home / "offline"), online=_online(session, project),
+        folder=folder, catalogue=home / "catalogue" / f"{project}.yaml", begin=begin,
+        another=lambda name: place_of(session, name), spill=Path(settings.features_spill or home / "spill").expanduser(), memory=size(settings.features_memory) if settings.features_memory else 0,
     )  # fmt: skip
 
 

@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_keep                 seconds that such a worker keeps a run that is over until it was fetched
     audit                     whether what a run reads is watched; without it no run's outputs are given again
     online_store              URL of the online store of features: ``redis://…``, ``rediss://…``; empty: an LMDB file in ``home``
+    features_path             where tables of features lie: a folder, ``s3://…``, ``gs://…``, ``az://…``; empty: below ``home``
+    features_memory           bytes that a retrieval on Dask may take, such as ``4GB``; empty: half of the machine's
+    features_spill            where rows wait meanwhile, a folder that all workers see; empty: below ``home``
     checkpoint_limit          bytes of names stored between the cells of a run, to resume it from; 0: none
     dashboard_idle            seconds without a look after which MLflow's server beside the panel ends
     live                      how a watched run is shown: ``widget``, ``text``; ``auto``: a widget where somebody sees it
@@ -89,6 +92,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dask_keep: float = 3600.0
     audit: bool = True
     online_store: str = ""
+    features_path: str = ""
+    features_memory: str = ""
+    features_spill: str = ""
     checkpoint_limit: int = 1_000_000_000
     dashboard_idle: float = 1800.0
     live: Literal["auto", "widget", "text"] = "auto"

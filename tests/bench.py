@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import bench_store
+from tests import bench_features, bench_online, bench_store, bench_windows
 
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
 
@@ -27,6 +27,7 @@ def main() -> None:
         os.chdir(folder)
         rows = [*trivial_run(Path(folder)), *many_runs(), *sweep(Path(folder)), *imports(), *definition()]
         large = bench_store.listings(Path(folder), ROUNDS)
+        features = [*bench_features.rows(Path(folder), ROUNDS), *bench_online.table(Path(folder)), *bench_windows.table()]
         os.chdir("/")
     width = max(len(row["what"]) for row in rows)
     print(f"median of {ROUNDS} rounds\n")
@@ -35,8 +36,10 @@ def main() -> None:
         print(f"{row['what']:<{width}}  {1000 * row['seconds']:8.0f} ms  {ratio}")
     print("\na large store, beside the budget\n")
     bench_store.show(large)
+    print("\nfeatures\n")
+    bench_features.show(features)
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps([*rows, *large], indent=1), encoding="utf-8")
+        Path(sys.argv[1]).write_text(json.dumps([*rows, *large, *features], indent=1), encoding="utf-8")
 
 
 def _in_turn(candidates: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:

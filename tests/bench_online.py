@@ -27,6 +27,16 @@ def main() -> None:
             print(f"{row['what']}: {row['figure']}; {row['beside']}: {row['reference']}; ratio {row['ratio']:.2f}")
 
 
+def table(folder: Path) -> list[dict[str, Any]]:
+    """For ``make bench``: figure, ours, reference, ratio, target."""
+    targets = ["p50 ≤ 20 µs, p99 ≤ 100 µs", "≥ 200,000/s", "≥ 100,000 rows/s", ""]
+    found = [*online(folder), *collected()]
+    return [
+        {"what": row["what"], "ours": row["figure"], "reference": f"{row['beside']} {row['reference']}", "ratio": row["ratio"], "target": target}
+        for row, target in zip(found, targets, strict=True)
+    ]
+
+
 def spread(work: Callable[[int], Any], times: int) -> tuple[float, float]:
     """Median and 99th percentile, in microseconds of this thread: a machine that is busy otherwise does not show."""
     taken = []

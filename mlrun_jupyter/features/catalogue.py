@@ -133,8 +133,8 @@ def document(place: Place, versions: Mapping[str, Any] | None = None) -> dict[st
         made = one.document
         assert isinstance(made, FeatureSet)
         version = pinned.get(f"{place.project}/{made.name}", pinned.get(made.name))
-        if one.status.version < 0 and version is None:
-            # without data there is nothing that a reader could read
+        if made.passthrough or (one.status.version < 0 and version is None):
+            # without a table there is nothing that a reader could read
             continue
         described = {
             "kind": "feature-set", "description": made.description, "owner": made.owner, "labels": dict(made.labels), "entities": list(made.keys),

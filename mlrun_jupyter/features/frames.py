@@ -66,7 +66,7 @@ def frame_of(data: Any) -> pl.DataFrame:
         return data
     library = type(data).__module__.partition(".")[0]
     try:
-        if library in ("dask", "dask_expr"):
+        if is_dask(data):
             data, library = data.compute(), "pandas"
         if library == "pandas":
             return _from_pandas(data)
@@ -89,6 +89,11 @@ def frame_of(data: Any) -> pl.DataFrame:
         f"{type(data).__module__}.{type(data).__qualname__} is no table", why="rows are a frame of pandas, polars, Arrow or Dask, a list of dicts, or a generator of dicts or frames",
         next_step="hand over one of these, or a source",
     )  # fmt: skip
+
+
+def is_dask(data: Any) -> bool:
+    """Whether it is a frame of Dask."""
+    return type(data).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
 def _given_out(data: Iterator[Any]) -> pl.DataFrame:

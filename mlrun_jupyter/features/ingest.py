@@ -20,7 +20,7 @@ from uuid import uuid4
 import msgspec
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
-from mlrun_jupyter.features import catalogue, frames, sources, statistics, tables, validation, windows
+from mlrun_jupyter.features import bulk, catalogue, frames, sources, statistics, tables, validation, windows
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.steps import certify, compile_steps, describe
@@ -30,7 +30,7 @@ from mlrun_jupyter.model.features import FeatureSet, Source, Status
 if TYPE_CHECKING:
     import polars as pl
 
-PREVIEW, BATCH = 20, 20_000
+PREVIEW, BATCH, PORTION = 20, 20_000, 2_000_000
 SEEN = "__offline"
 """The key in an online table whose time is the version of the offline table that it was brought up to."""
 
@@ -39,6 +39,7 @@ SEEN = "__offline"
 class Ingested:
     """What an ingest did.
 
+    :ivar frame: the rows as they were written; of a Dask frame the first of them.
     :ivar version: of the offline table; -1: nothing was new.
     :ivar refused: rows that went into the quarantine.
     """
@@ -131,6 +132,8 @@ def ingest(
     :raises FeatureDataError: for rows that cannot be features; nothing is written then.
     :raises SchemaDriftError: when the columns are not those of the table, as the set's policy says.
     """
+    if document.passthrough:
+        return _looked_at(place, document, data)
     if overwrite and (upsert or incremental):
         raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     source = sources.source_of(data if data is not None else document.source)
@@ -162,17 +165,74 @@ def ingest(
                 assert isinstance(newest, datetime)
                 marking[name] = iso(newest)
                 transaction = (name, int(newest.timestamp() * 1_000_000))
+        if frames.is_dask(data):
+            why = bulk.gathered(document, upsert=upsert)
+            if not why:
+                return _partitions(place, document, data, began, overwrite=overwrite, notes=notes, run=run)
+            notes.append(f"the partitions were brought together, since {why}")
         frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
         version = _write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction)
-        if refused is not None and refused.height:
-            place.offline.table(place.project, f"{document.name}.quarantine").append(refused.to_arrow(), marks={"version": str(version)})
-            notes.append(f"{refused.height} rows went into the quarantine")
+        if refused is not None:
+            _quarantine(place, document, refused, version, notes)
         _bring_online(place, document)
         _copies(document, frame)
-        _show(place, document, frame, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
+        stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
+        _show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
+
+
+def _looked_at(place: Place, document: FeatureSet, data: Any) -> Ingested:
+    """Of a passthrough set nothing is written: its rows are checked, and shown."""
+    if data is not None:
+        raise FeatureError(f"{document.name!r} is passthrough: no rows are written", why="they stay in its source", next_step="write them there, or leave passthrough away")
+    place.definitions.put_feature_object(document)
+    frame = tables.snapshot(place, document).scan().collect().drop(ARRIVAL)
+    schema = {name: frames.value_type(kind) for name, kind in frame.schema.items()}
+    stats, preview = statistics.collect(frame, schema), _preview(frame)
+
+    def change(status: Status) -> Status:
+        return msgspec.structs.replace(status, state="ready", definition=document.hash, version=0, rows=frame.height, schema=schema, stats=stats, preview=preview)
+
+    place.change_status("feature-set", document.name, change)
+    return Ingested(frame, -1, frame.height, notes=("passthrough: rows stay in their source, nothing was written",))
+
+
+def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, overwrite: bool, notes: list[str], run: Any) -> Ingested:
+    """A Dask frame, of which one partition at a time is in memory; all are one commit."""
+    import polars as pl
+
+    table = place.table(document)
+    certificates: list[dict[str, Any]] = []
+    uid = run.uid if run else ""
+
+    def prepare(partition: Any) -> tuple[pl.DataFrame, pl.DataFrame | None, dict[str, Any]]:
+        return prepared(place, document, partition, history=False, notes=notes, certificates=None if certificates else certificates)
+
+    fresh = overwrite or table.version < 0
+    seen = bulk.Bulk(document, data, prepare, {} if fresh else tables.snapshot(place, document).schema, began)
+    marks = {"definition": document.hash, **({"run": uid} if uid else {}), **({"generation": uuid4().hex[:12]} if fresh else {})}
+    try:
+        version = table.overwrite(seen.reader, marks=marks) if overwrite else table.append(seen.reader, marks=marks)
+    except Exception:
+        if seen.error is not None:
+            raise seen.error from None
+        raise
+    if seen.refused:
+        _quarantine(place, document, pl.concat(seen.refused, how="diagonal_relaxed"), version, notes)
+    _bring_online(place, document)
+    _show(place, document, seen.head, seen.stats, seen.rows, version, uid, certificates[0] if certificates else {}, appended=not overwrite)
+    refused = sum(one.height for one in seen.refused)
+    if run is not None:
+        run.log_results({"rows": seen.rows, "version": version, "refused": refused})
+    return Ingested(seen.head, version, seen.rows, refused, tuple(dict.fromkeys(notes)), uid, seen.counts)
+
+
+def _quarantine(place: Place, document: FeatureSet, refused: pl.DataFrame, version: int, notes: list[str]) -> None:
+    if refused.height:
+        place.offline.table(place.project, f"{document.name}.quarantine").append(refused.to_arrow(), marks={"version": str(version)})
+        notes.append(f"{refused.height} rows went into the quarantine")
 
 
 @contextmanager
@@ -245,9 +305,12 @@ def _bring_online(place: Place, document: FeatureSet) -> None:
     if seen is not None:
         before = set(tables.snapshot(place, document, seen[0]).files)
     fresh = tables.Snapshot(document, here.version, here.schema, [file for file in here.files if file not in before])
-    rows = fresh.scan().collect()
     order = [*((document.timestamp_key,) if document.timestamp_key else ()), *((document.known_at,) if document.known_at else ()), ARRIVAL]
-    newest = rows.sort(order).unique(subset=list(document.keys), keep="last", maintain_order=True)
+    newest = fresh.empty().scan().collect()
+    for portion in fresh.portions(PORTION):
+        # of a table of any size only the newest rows and a portion are held
+        rows = pl.concat([newest, portion.scan().collect()]).sort(order)
+        newest = rows.unique(subset=list(document.keys), keep="last", maintain_order=True)
     states = _states(document, here, newest) if document.aggregations else None
     times = newest[document.timestamp_key if document.timestamp_key else ARRIVAL].cast(pl.Int64).to_list()
     keys = frames.key_texts(newest, document.keys)
@@ -290,12 +353,15 @@ def _point(place: Place, document: FeatureSet, name: str) -> None:
 # -- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int, run: str, certificate: dict[str, Any], *, appended: bool) -> None:
-    """The statistics are those of the whole table, whatever the last ingest was."""
-    batch = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
+def _show(
+    place: Place, document: FeatureSet, frame: pl.DataFrame, batch: dict[str, Any], height: int, version: int, run: str, certificate: dict[str, Any], *, appended: bool
+) -> None:  # fmt: skip
+    """The statistics are those of the whole table, whatever the last ingest was.
+
+    :param frame: rows to show the first of. :param batch: statistics of all that were written, ``height`` in number.
+    """
     whole = cache(lambda: statistics.collect(tables.snapshot(place, document, version).scan().drop(ARRIVAL).collect()))
-    head = frame.head(PREVIEW)
-    preview = (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
+    preview = _preview(frame)
     schema = {name: frames.value_type(kind) for name, kind in tables.snapshot(place, document).schema.items()}
     rows = place.table(document).rows()
 
@@ -306,7 +372,7 @@ def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int,
         columns = status.schema
         if status.version > version:
             return status
-        if rows == frame.height:
+        if rows == height:
             stats = batch
         elif appended and status.version + 1 == version and status.stats:
             stats = statistics.merge(status.stats, batch)
@@ -321,6 +387,11 @@ def _show(place: Place, document: FeatureSet, frame: pl.DataFrame, version: int,
     place.change_status("feature-set", document.name, change)
     if columns != schema:
         catalogue.refresh(place)
+
+
+def _preview(frame: pl.DataFrame) -> tuple[tuple[Any, ...], ...]:
+    head = frame.head(PREVIEW)
+    return (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
 
 
 def _shown(value: Any) -> Any:

@@ -32,6 +32,8 @@ class Place:
     :ivar catalogue: the file of the project's catalogue; ``None``: none is kept.
     :ivar begin: begins a run by name, to record lineage on; ``None``: nothing is recorded.
     :ivar another: the place of another project.
+    :ivar spill: where rows wait that do not fit into memory; ``None``: below the folder for temporary files.
+    :ivar memory: bytes that a retrieval on Dask may take; 0: half of the machine's.
     """
 
     project: str
@@ -42,6 +44,8 @@ class Place:
     catalogue: Path | None = None
     begin: Callable[[str, dict[str, str]], AbstractContextManager[Recorded]] | None = None
     another: Callable[[str], Place] | None = None
+    spill: Path | None = None
+    memory: int = 0
 
     def of(self, project: str) -> Place:
         """:raises MLRunPreconditionFailedError: when other projects cannot be reached from here."""

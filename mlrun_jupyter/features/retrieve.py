@@ -7,59 +7,27 @@ older than the set's ``ttl``. Without rows to ask about, the rows of the first s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import FeatureError, MLRunNotFoundError, NameInvalidError
-from mlrun_jupyter.features import asof, expressions, frames, tables, windows
-from mlrun_jupyter.features.frames import ARRIVAL
+from mlrun_jupyter.features import asof, expressions, frames, joins, tables
+from mlrun_jupyter.features.joins import EVERYTHING, Join, Part, Window
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import iso, now
-from mlrun_jupyter.model.features import FeatureSet, FeatureVector, JoinStep, Reference, check_column, seconds
+from mlrun_jupyter.model.features import (
+    FeatureSet,
+    FeatureVector,
+    JoinStep,
+    Reference,
+    check_column,
+    reference,
+)
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@dataclass
-class Part:
-    """One set of a vector.
-
-    :ivar wanted: feature to the name that it has in the result.
-    """
-
-    place: Place
-    snapshot: tables.Snapshot
-    join: JoinStep
-    wanted: dict[str, str] = field(default_factory=dict)
-    references: list[Reference] = field(default_factory=list)
-
-    document = property(lambda self: self.snapshot.document)
-
-    @property
-    def label(self) -> str:
-        return f"{self.place.project}/{self.document.name}"
-
-    @property
-    def windows(self) -> list[str]:
-        """Wanted features that are aggregations."""
-        made = {name for one in self.document.aggregations for name in one.features}
-        return [name for name in self.wanted if name in made]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Limits of the rows that are read, each included; ``column``: by set, or for all, instead of the timestamp."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-    column: str | Mapping[str, str] = ""
-
-    def of(self, document: FeatureSet) -> str:
-        named = self.column if isinstance(self.column, str) else self.column.get(document.name, "")
-        return named or document.timestamp_key
 
 
 @dataclass(frozen=True)
@@ -74,7 +42,7 @@ class Retrieved:
 
 
 def retrieve(
-    place: Place, vector: FeatureVector, *, spine: Any = None, time: str = "", window: Window = Window(), known: bool = True,
+    place: Place, vector: FeatureVector, *, spine: Any = None, time: str = "", window: Window = EVERYTHING, known: bool = True,
     as_of_versions: Mapping[str, Any] | None = None, with_indexes: bool = False, drop_columns: Sequence[str] = (), query: str = "",
     order_by: Sequence[str] | str = (),
 ) -> Retrieved:  # fmt: skip
@@ -88,50 +56,105 @@ def retrieve(
     :raises FeatureError: for names that clash, keys that are not there, a time that is missing.
     :raises MLRunNotFoundError: for an unknown set or feature, with the nearest names, and for a set without data.
     """
-    parts = resolve(place, vector, as_of_versions)
+    plan = plan_of(place, vector, as_of_versions, known=known)
     notes: list[str] = []
-    hidden = hidden_keys(parts, vector)
-    first, rest = parts[0], parts[1:]
+    left: Any = None
     if spine is not None:
-        left = frames.plain(frames.frame_of(spine))
-        if time:
-            time = frames_name(time)
-            if time not in left.columns:
-                raise FeatureError(f"the rows asked about have no column {time!r}", why=f"their columns are {frames.near(time, left.columns)}", next_step="name the column with the times")
-            left = left.with_columns(frames.moments(left[time], notes.append))
-            asof.check_moments(left, time)
-        keys = tuple(dict.fromkeys(key for part in parts for key in pairs_of(part, parts, vector, left.columns)))
-        rest = parts
-    else:
-        left, keys, time = _first(first, hidden, window, known), first.document.keys, first.document.timestamp_key
-    spared = [*left.columns] if spine is not None else [*first.wanted.values(), *keys, *([time] if time else [])]
-    no_clashes(parts, left.columns if spine is not None else [name for name in (*keys, time) if name])
-    for part in rest:
-        left = _joined(left, part, parts, vector, time=time, hidden=hidden, window=window, known=known, notes=notes)
-    order = [alias for part in parts for alias in part.wanted.values()]
-    kept = [*(name for name in spared if name not in order), *order]
+        left, time = asked_rows(spine, time, notes.append)
+    plan.begin(left.columns if left is not None else None, time, with_indexes=with_indexes, drop_columns=drop_columns)
+    reading = _Ahead(plan.joins, window)
+    if left is None:
+        part = plan.parts[0]
+        left = joins.first(part, joins.load(part, joins.first_columns(part, plan.hidden[part.label]), window), plan.hidden[part.label])
+    for join in plan.joins:
+        left = joins.joined(left, reading.next(), join, time=plan.time, known=known, notes=notes)
     if query:
         left = left.filter(_condition(query, left))
     if order_by:
         by = [order_by] if isinstance(order_by, str) else list(order_by)
         _there(by, left.columns, "order_by")
         left = left.sort(by, maintain_order=True)
-    _there(drop_columns, left.columns, "drop_columns")
-    indexes = () if with_indexes else (*keys, *([time] if time else []))
-    drop = {*drop_columns, *(name for name in indexes if name not in order)}
-    frame = left.select(name for name in kept if name not in drop)
-    if vector.label_feature:
-        label = label_of(vector, parts)
-        if label in frame.columns and frame[label].null_count():
-            notes.append(f"{frame[label].null_count()} of {frame.height} rows have no label {label}")
+    frame = left.select(plan.kept)
+    label = plan.label
+    if label in frame.columns and frame[label].null_count():
+        notes.append(f"{frame[label].null_count()} of {frame.height} rows have no label {label}")
+    return Retrieved(frame, plan.record, plan.keys, plan.time, tuple(dict.fromkeys(notes)))
+
+
+def asked_rows(spine: Any, time: str, note: Callable[[str], None]) -> tuple[pl.DataFrame, str]:
+    """The rows asked about as a frame, and the name of its column of times.
+
+    :raises FeatureError: when it has none of that name, or they are no times.
+    """
+    left = frames.plain(frames.frame_of(spine))
+    if not time:
+        return left, ""
+    time = frames_name(time)
+    if time not in left.columns:
+        raise FeatureError(f"the rows asked about have no column {time!r}", why=f"their columns are {frames.near(time, left.columns)}", next_step="name the column with the times")
+    left = left.with_columns(frames.moments(left[time], note))
+    asof.check_moments(left, time)
+    return left, time
+
+
+# -- what is asked for ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Plan:
+    """What is done, before a row is read.
+
+    :ivar hidden: by set: columns that sets after it need as keys, though nobody asked for them.
+    :ivar record: what is read, for :func:`retrieve`'s ``as_of_versions``.
+    :ivar kept: columns of the result.
+    """
+
+    vector: FeatureVector
+    parts: list[Part]
+    hidden: dict[str, list[str]]
+    record: dict[str, Any]
+    label: str = ""
+    time: str = ""
+    keys: tuple[str, ...] = ()
+    joins: list[Join] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def begin(self, spine: Sequence[str] | None, time: str, *, with_indexes: bool, drop_columns: Sequence[str]) -> None:
+        """:param spine: columns of the rows asked about; ``None``: the first set gives the rows.
+
+        :raises FeatureError: for names that clash, keys that are not there, a time that is missing.
+        """
+        parts, vector = self.parts, self.vector
+        head = parts[0]
+        if spine is not None:
+            columns, self.time, rest = list(spine), time, parts
+            self.keys = tuple(dict.fromkeys(key for part in parts for key in pairs_of(part, parts, vector, columns)))
+            spared = list(columns)
+        else:
+            self.time, self.keys, rest = head.document.timestamp_key, head.document.keys, parts[1:]
+            fixed = [*self.keys, *([self.time] if self.time else [])]
+            spared = [*head.wanted.values(), *fixed]
+            columns = list(dict.fromkeys([*fixed, *head.wanted.values(), *self.hidden[head.label]]))
+        no_clashes(parts, columns if spine is not None else [name for name in (*self.keys, self.time) if name])
+        for part in rest:
+            join = joins.join_of(part, pairs_of(part, parts, vector, columns), columns, time=self.time, hidden=self.hidden[part.label])
+            self.joins.append(join)
+            columns += [name for name in join.made if name not in columns]
+        order = [alias for part in parts for alias in part.wanted.values()]
+        _there(drop_columns, columns, "drop_columns")
+        indexes = () if with_indexes else (*self.keys, *([self.time] if self.time else []))
+        drop = {*drop_columns, *(name for name in indexes if name not in order)}
+        self.kept = [name for name in dict.fromkeys([*(name for name in spared if name not in order), *order]) if name not in drop]
+
+
+def plan_of(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, Any] | None, *, known: bool) -> Plan:
+    """The sets and what is read of them."""
+    parts = resolve(place, vector, as_of_versions)
     record = {
         "vector": vector.uri, "at": iso(now()), "known": known,
         "sets": {part.label: {"version": part.snapshot.version, "definition": part.document.hash} for part in parts},
     }  # fmt: skip
-    return Retrieved(frame, record, keys, time, tuple(dict.fromkeys(notes)))
-
-
-# -- what is asked for ------------------------------------------------------------------------------------------------
+    return Plan(vector, parts, hidden_keys(parts, vector), record, label_of(vector, parts) if vector.label_feature else "")
 
 
 def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, Any] | None = None) -> list[Part]:
@@ -139,13 +162,11 @@ def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, An
     versions = tables.versions_of(as_of_versions)
     definitions = {str(k): v.get("definition", "") for k, v in (as_of_versions or {}).get("sets", {}).items() if isinstance(v, Mapping)}
     label = [vector.label_feature] if vector.label_feature and vector.label_feature not in vector.features else []
-    from mlrun_jupyter.model.features import reference
-
     asked = [reference(text) for text in (*vector.features, *label)]
     if not asked:
         raise FeatureError(f"feature vector {vector.name!r} has no features", next_step="name some, for example 'flights.*'")
-    parts: dict[tuple[str, str], Part] = {}
     joins = {step.set: step for step in vector.joins}
+    parts: dict[tuple[str, str], Part] = {}
     for one in asked:
         home = place.of(one.project)
         name = (home.project, one.set)
@@ -198,8 +219,6 @@ def _want(part: Part, one: Reference) -> None:
 
 
 def label_of(vector: FeatureVector, parts: Sequence[Part]) -> str:
-    from mlrun_jupyter.model.features import reference
-
     one = reference(vector.label_feature)
     return next((p.wanted.get(one.feature, one.feature) for p in parts if p.document.name == one.set), one.feature)
 
@@ -252,96 +271,25 @@ def pairs_of(part: Part, parts: Sequence[Part], vector: FeatureVector, columns: 
 # -- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _load(part: Part, columns: Sequence[str], window: Window) -> pl.DataFrame:
-    document = part.document
-    fixed = [*document.keys, *(name for name in (document.timestamp_key, document.known_at) if name)]
-    frame = part.snapshot.scan([*fixed, *columns])
-    column = window.of(document)
-    if (window.start or window.end) and column:
-        if column not in part.snapshot.schema:
-            raise FeatureError(f"{document.name!r} has no column {column!r} to limit times by", why=f"nearest are {frames.near(column, part.snapshot.schema)}", next_step="name one of its columns")
-        frame = tables.window(part.snapshot.scan([*fixed, *columns, column]), column, window.start, window.end)
-    return frame.collect()
+class _Ahead:
+    """Rows of sets, one after another; the next one is read while the one before is joined."""
 
+    def __init__(self, asked: Sequence[Join], window: Window) -> None:
+        self.asked, self.window = list(asked), window
+        self.pool = ThreadPoolExecutor(1)
+        self.begun: Any = None
+        self._begin()
 
-def _first(part: Part, hidden: Mapping[str, Sequence[str]], window: Window, known: bool) -> pl.DataFrame:
-    import polars as pl
+    def _begin(self) -> None:
+        if self.asked:
+            self.begun = self.pool.submit(joins.load, self.asked[0].part, self.asked.pop(0).read, self.window)
+        else:
+            self.pool.shutdown(wait=False)
 
-    document = part.document
-    extra = [name for name in hidden[part.label] if name not in part.wanted]
-    rows = _load(part, [*part.wanted, *extra], window)
-    order = [name for name in (document.timestamp_key, document.known_at) if name]
-    rows = rows.sort(*order, ARRIVAL)
-    if document.known_at and document.timestamp_key:
-        # what was restated is one event, and the last that became known of it counts
-        rows = rows.unique(subset=[*document.keys, document.timestamp_key], keep="last", maintain_order=True)
-    keep = [*document.keys, *([document.timestamp_key] if document.timestamp_key else [])]
-    return rows.select(
-        *(name for name in keep if name not in part.wanted.values()), *(pl.col(name).alias(alias) for name, alias in part.wanted.items()),
-        *(name for name in extra if name not in part.wanted.values()),
-    )  # fmt: skip
-
-
-def _joined(
-    left: pl.DataFrame, part: Part, parts: Sequence[Part], vector: FeatureVector, *, time: str, hidden: Mapping[str, Sequence[str]], window: Window,
-    known: bool, notes: list[str],
-) -> pl.DataFrame:  # fmt: skip
-    document, how = part.document, part.join.how
-    pairs = pairs_of(part, parts, vector, left.columns)
-    aggregated = part.windows
-    wanted = {name: alias for name, alias in part.wanted.items() if name not in aggregated and not (name in document.keys and alias in left.columns)}
-    wanted.update({name: name for name in hidden[part.label] if name not in part.wanted and name not in left.columns})
-    raw = [one.column for one in document.aggregations if set(one.features) & set(aggregated)]
-    timed = bool(document.timestamp_key) and part.join.asof
-    if timed and not time:
-        raise FeatureError(
-            f"{document.name!r} has times, and nothing says as of when its features are wanted", why="a join without a time would mix what was known when",
-            next_step="give entity_timestamp_column, begin with a set that has a timestamp_key, or say asof=False in the join graph to take the newest rows",
-        )  # fmt: skip
-    rows = _load(part, [*wanted, *raw], window)
-    if timed and how in ("left", "inner"):
-        found = asof.positions(
-            left, rows, asked_keys=list(pairs), keys=list(pairs.values()), asked_time=time, time=document.timestamp_key,
-            known_at=document.known_at if known else "", ttl=seconds(document.ttl) if document.ttl else 0.0,
-        )  # fmt: skip
-        made = left.with_columns(rows[name].gather(found).alias(alias) for name, alias in wanted.items())
-        if aggregated:
-            made = _aggregated(made, rows, part, pairs, time, known)
-        return made.filter(found.is_not_null()) if how == "inner" else made
-    if aggregated:
-        raise FeatureError(
-            f"aggregations of {document.name!r} have a value at a moment only", why=f"it is joined {how}, without a time", next_step="join it left, as of the time"
-        )  # fmt: skip
-    newest = asof.latest(rows, document.keys, document.timestamp_key, document.known_at)
-    if timed:
-        notes.append(f"{document.name} is joined {how}: of each entity its newest row counts, whatever the time")
-    return _plain_join(left, newest, pairs, wanted, how)
-
-
-def _plain_join(left: pl.DataFrame, rows: pl.DataFrame, pairs: Mapping[str, str], wanted: Mapping[str, str], how: str) -> pl.DataFrame:
-    import polars as pl
-
-    by = list(pairs)
-    right = rows.select(*(pl.col(key).alias(column) for column, key in pairs.items()), *(pl.col(name).alias(alias) for name, alias in wanted.items()))
-    if not by:
-        return left.with_columns(right[alias].gather(pl.repeat(0, left.height, eager=True)) if right.height else pl.lit(None, right.schema[alias]).alias(alias) for alias in wanted.values())
-    _, right_keys = asof._alike(left.select(by), right.select(by), by, list(pairs.values()))
-    right = right.with_columns(right_keys)
-    left = left.with_columns(asof._alike(left.select(by), right.select(by), by, list(pairs.values()))[0])
-    return left.join(right, on=by, how={"outer": "full"}.get(how, how), coalesce=True, maintain_order="right_left" if how == "right" else "left_right")
-
-
-def _aggregated(left: pl.DataFrame, rows: pl.DataFrame, part: Part, pairs: Mapping[str, str], time: str, known: bool) -> pl.DataFrame:
-    """What the windows held at the moment of each row: not the value of the newest row, since windows empty themselves as time goes by."""
-    import polars as pl
-
-    document = part.document
-    asks = left.select(*(pl.col(column).alias(key) for column, key in pairs.items()), pl.col(time).alias("__at"))
-    found = windows.lookup(
-        rows.sort(ARRIVAL), asks, keys=list(document.keys), time=document.timestamp_key, at="__at", aggregations=document.aggregations,
-        known_at=document.known_at if known else "",
-    )  # fmt: skip
-    return left.with_columns(found[name].alias(part.wanted[name]) for name in part.windows)
+    def next(self) -> pl.DataFrame:
+        found: pl.DataFrame = self.begun.result()
+        self._begin()
+        return found
 
 
 def _condition(text: str, frame: pl.DataFrame) -> Any:
@@ -357,3 +305,6 @@ def _there(names: Sequence[str], columns: Sequence[str], what: str) -> None:
     for name in names:
         if name not in columns:
             raise FeatureError(f"{what} names {name!r}, which is no column of the result", why=f"nearest are {frames.near(name, columns)}", next_step="name one of these")
+
+
+__all__ = ["Part", "Plan", "Retrieved", "Window", "asked_rows", "hidden_keys", "label_of", "no_clashes", "pairs_of", "plan_of", "resolve", "retrieve"]

@@ -103,6 +103,7 @@ class FeatureSet(Definition):
     :param timestamp_key: column with the time of the event.
     :param known_at: column with the time at which a row was known; retrieval then asks what was known, too.
     :param ttl: how old a row may be to be joined or served, such as ``24h``.
+    :param passthrough: rows stay in ``source`` and are read there whenever they are asked for; nothing is written.
     :param schema_policy: ``refuse`` (default), ``add`` or ``evolve``: what becomes of rows with other columns than the table.
 
     >>> fset = FeatureSet("weather", entities=["origin"], timestamp_key="time_hour")
@@ -129,11 +130,9 @@ class FeatureSet(Definition):
             raise MLRunInvalidArgumentError(f"{partition_by!r} is no part of time", next_step="use hour, day, month or year")
         for one in filter(None, (timestamp_key, known_at, label_column)):
             check_column(one, "column")
-        if passthrough:
-            raise MLRunInvalidArgumentError("passthrough sets are not there yet", why="rows are read from tables of the project", next_step="leave passthrough away")
         self.document = model.FeatureSet(
             name=check_label(name, "feature set"), description=description, timestamp_key=timestamp_key, engine=engine, label_column=label_column, known_at=known_at,
-            ttl=ttl, schema_policy=schema_policy, partition_by=partition_by, owner=owner, labels=dict(labels or {}),  # type: ignore[arg-type]
+            ttl=ttl, passthrough=passthrough, schema_policy=schema_policy, partition_by=partition_by, owner=owner, labels=dict(labels or {}),  # type: ignore[arg-type]
             relations={column: str(getattr(key, "name", key)) for column, key in (relations or {}).items()},
         )  # fmt: skip
         for entity in entities:

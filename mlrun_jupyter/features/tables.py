@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mlrun_jupyter.errors import MLRunInvalidArgumentError, MLRunNotFoundError
+from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError, MLRunNotFoundError
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import parse
@@ -22,12 +22,16 @@ class Snapshot:
     """One version of a set's table.
 
     :ivar schema: name to polars type, without our own columns.
+    :ivar portion: offset and number of the rows of the files that are read; ``None``: all.
+    :ivar rows: of a passthrough set, as they were in its source just now.
     """
 
     document: FeatureSet
     version: int
     schema: dict[str, Any]
     files: list[str] = field(repr=False)
+    portion: tuple[int, int] | None = None
+    rows: Any = field(default=None, repr=False)
 
     @property
     def features(self) -> list[str]:
@@ -43,18 +47,39 @@ class Snapshot:
         durations = [name for name, kind in stored.items() if isinstance(kind, pl.Duration)]
         physical = {name: pl.Int64() if name in durations else kind for name, kind in stored.items()}
         names = [*dict.fromkeys(columns if columns is not None else self.schema), *([] if columns and ARRIVAL in columns else [ARRIVAL])]
+        if self.rows is not None:
+            return self.rows.lazy().select(names)
         if not self.files:
             return pl.LazyFrame(schema={name: stored[name] for name in names})
         frame = pl.scan_parquet(
             self.files, schema=physical, missing_columns="insert", extra_columns="ignore", hive_partitioning=False, glob=False,
         ).select(names)  # fmt: skip
+        if self.portion is not None:
+            frame = frame.slice(*self.portion)
         return frame.with_columns(pl.col(name).cast(pl.Duration("us")) for name in durations if name in names)
+
+
+    def portions(self, rows: int) -> list[Snapshot]:
+        """Itself in parts of so many rows at most, in the order of the files."""
+        import polars as pl
+
+        found = []
+        for file in self.files:
+            height = int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
+            found += [replace(self, files=[file], portion=(start, min(rows, height - start))) for start in range(0, height, rows)]
+        return found
+
+    def empty(self) -> Snapshot:
+        """Itself without rows."""
+        return replace(self, files=[], rows=None)
 
 
 def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> Snapshot:
     """:raises MLRunNotFoundError: when nothing was ingested, or there is no such version."""
     import polars as pl
 
+    if document.passthrough:
+        return _passed(document, version)
     try:
         found, schema, files = place.table(document).snapshot(version)
     except MLRunNotFoundError as error:
@@ -65,6 +90,28 @@ def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> 
         ) from error  # fmt: skip
     types = {name: kind for name, kind in pl.Schema(schema).items() if name != ARRIVAL}
     return Snapshot(document, found, types, files)
+
+
+def _passed(document: FeatureSet, version: int | None) -> Snapshot:
+    """The rows of a passthrough set: those that its source has now. Their version is a number made of them."""
+    import polars as pl
+
+    from mlrun_jupyter.features import frames, sources
+
+    if document.steps or document.aggregations:
+        raise FeatureError(f"{document.name!r} is passthrough and has steps or aggregations", why="its rows are read as they are in the source", next_step="leave passthrough away, or the steps")
+    if document.source is None:
+        raise FeatureError(f"{document.name!r} is passthrough and has no source", why="its rows are read from there", next_step="source='s3://bucket/rows.parquet'")
+    found = frames.rows(sources.read(document.source, time_field=document.source.time_field or document.timestamp_key), fset=document)
+    found = found.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ARRIVAL))
+    # 53 bits, since a record goes through JSON; the order of the rows counts
+    number = int(found.hash_rows(seed=0).sum()) % 2**53
+    if version is not None and version != number:
+        raise MLRunNotFoundError(
+            f"the rows of {document.name!r} are not those of the record", why=f"its source {document.source.path} has changed (or another polars counts them), and keeps no versions that could be read",
+            next_step="use a DeltaSource with a version, or ingest the rows instead of passing them through",
+        )  # fmt: skip
+    return Snapshot(document, number, {name: kind for name, kind in found.schema.items() if name != ARRIVAL}, [], rows=found)
 
 
 def newest(place: Place, document: FeatureSet) -> tuple[pl.DataFrame, tuple[str, ...]]:

@@ -78,6 +78,7 @@ class OfflineTable(Protocol):
     def append(self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None) -> int:
         """Add the rows of an Arrow table or reader of batches; new columns are added to the table.
 
+        :param rows: of a reader one batch is held at a time. A function that makes the reader is called again when another writer was first.
         :param marks: kept with the commit and found by :meth:`marks`: watermarks, the definition's hash, the run.
         :param transaction: a name and a number that grows; a number that is not above the last one committed under the name is refused,
             so that what is tried again after a crash is written once.

@@ -81,14 +81,20 @@ def _why_gone(run: Run, heartbeat: str, settings: Settings) -> str:
     alive = executor.alive(run) if executor is not None else None
     if run.executor == INSIDE:
         alive = holds(run.lease)
-    reason = executor.explain(run) if alive is not True and isinstance(executor, Explains) else ""
+
+    def told() -> str:
+        # asked when something is concluded, since who is out of reach may take its time
+        return executor.explain(run) if isinstance(executor, Explains) else ""
+
     if alive is False:
+        reason = told()
         known = f"its worker (process {run.lease.pid} on {run.lease.host}) ended without a word" if run.lease.pid else "it did not begin"
         return f"{known}: {reason}" if reason else f"{known}; was it killed?"
     if alive is None and _by_heartbeat(run):
         silence, watched = _silence(run, heartbeat)
         if watched > settings.lease or (silence > settings.lease and watched > 3 * settings.heartbeat):
             silent = f"no sign of life{f' from {run.lease.host}' if run.lease.host else ''} for {max(silence, watched):.0f} s"
+            reason = told()
             return f"{silent}: {reason}" if reason else silent
     return ""
 

@@ -177,6 +177,9 @@ class Guardian:
         pause = LOOK
         stopped = 0.0
         while holds(self.lease):
+            if self._worker.status.name in ("closing", "closed", "failed"):
+                # its scheduler is gone, or gives the run to another worker; Dask would wait half a minute for what still goes on here
+                end_all(self.uid)
             if self._is_cancelled():
                 self.stopping.set()
             if self.stopping.is_set():

@@ -9,8 +9,9 @@ for good, since every version is to stay readable.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, StoreEr
 from mlrun_jupyter.model.clock import iso
 
 ATTEMPTS = 12
+REACH = "see whether the place is there, and whether it may be reached: its address and credentials come from the environment (AWS_…, GOOGLE_…, AZURE_…)"
 OWN, CARRIED = "mlrun.marks", "mlrun.carried"
 KIND = b"mlrun.type"
+ARRIVAL = "__arrival"
+"""As :data:`mlrun_jupyter.features.frames.ARRIVAL`, which backends do not import."""
 SETTINGS = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 3650 days"}
 
 
@@ -38,14 +42,19 @@ class DeltaStore:
 
     def delete(self, project: str, name: str) -> None:
         """Remove the table with all its versions; nothing happens where there is none."""
-        import fsspec
+        from pyarrow import fs
 
-        fs, path = fsspec.core.url_to_fs(f"{self.url}/{project}/{name}")
-        if fs.exists(path):
+        place = f"{self.url}/{project}/{name}"
+        try:
+            files, path = fs.FileSystem.from_uri(place if "://" in place else Path(place).absolute().as_uri())
+            if files.get_file_info(path).type == fs.FileType.NotFound:
+                return
             # the log first: a table without a log is no table, one without some of its files is a broken one
-            if fs.exists(f"{path}/_delta_log"):
-                fs.rm(f"{path}/_delta_log", recursive=True)
-            fs.rm(path, recursive=True)
+            for one in (f"{path}/_delta_log", path):
+                if files.get_file_info(one).type == fs.FileType.Directory:
+                    files.delete_dir(one)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"the table {place} cannot be deleted", why=_short(error), next_step="see whether the place can be reached and written") from error
 
 
 class DeltaTable:
@@ -74,11 +83,19 @@ class DeltaTable:
             if version is not None and ("version" in str(error).lower() or "not found" in str(error).lower()):
                 raise self._no_version(version) from error
             raise StoreUnreadableError(
-                f"the table {self.url} cannot be read", why=_short(error), next_step="restore its _delta_log from a copy, or ingest anew"
-            ) from error
+                f"the table {self.url} cannot be read", why=_short(error),
+                next_step=REACH if "://" in self.url else "restore its _delta_log from a copy, or ingest anew",
+            ) from error  # fmt: skip
 
     def _is_there(self) -> bool:
-        return not self.url.startswith("/") or any(Path(self.url).glob("_delta_log/*.json"))
+        if "://" not in self.url:
+            return any(Path(self.url).glob("_delta_log/*.json"))
+        import deltalake
+
+        try:
+            return bool(deltalake.DeltaTable.is_deltatable(self.url))
+        except OSError as error:
+            raise StoreUnreadableError(f"the table {self.url} cannot be reached", why=_short(error), next_step=REACH) from error
 
     def _no_version(self, version: int | None) -> MLRunNotFoundError:
         return MLRunNotFoundError(
@@ -172,15 +189,19 @@ class DeltaTable:
     def _write(self, rows: Any, mode: str, marks: Mapping[str, str], transaction: tuple[str, int] | None) -> int:
         import deltalake
 
-        data, parts = self._inwards(rows)
+        stream = _stream(rows)
+        data, parts = (None, []) if stream else self._inwards(rows)
 
         def work(table: Any) -> None:
+            nonlocal data, parts
+            if stream:
+                data, parts = self._streamed(stream())
             write: Any = deltalake.write_deltalake
             write(
                 self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
                 partition_by=parts if table is None else (table.metadata().partition_columns or None), configuration=SETTINGS if table is None else None,
                 commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite"),
-                writer_properties=deltalake.WriterProperties(compression="ZSTD", compression_level=1),
+                writer_properties=_writing(),
             )  # fmt: skip
 
         return self._commit(work, transaction)
@@ -247,6 +268,18 @@ class DeltaTable:
             f"{self.url} could not be written, since others wrote it all the time", why=_short(wrong), next_step="try again, or write larger batches"
         )
 
+    def _streamed(self, batches: Any) -> tuple[Any, list[str]]:
+        """A reader of batches as Delta can hold them: one is held at a time."""
+        import pyarrow as pa
+
+        empty, parts = self._inwards(pa.Table.from_batches([], schema=batches.schema))
+
+        def each() -> Iterator[Any]:
+            for batch in batches:
+                yield from self._inwards(pa.Table.from_batches([batch]))[0].to_batches()
+
+        return pa.RecordBatchReader.from_batches(empty.schema, each()), parts
+
     def _inwards(self, rows: Any) -> tuple[Any, list[str]]:
         """As Delta can hold it, with the column that parts the files."""
         import pyarrow as pa
@@ -287,6 +320,32 @@ class DeltaTable:
         return len(gone)
 
 
+def _stream(rows: Any) -> Callable[[], Any] | None:
+    """What makes the reader of batches, where rows come as one."""
+    import pyarrow as pa
+
+    if callable(rows):
+        return rows  # type: ignore[no-any-return]
+    if not isinstance(rows, pa.RecordBatchReader):
+        return None
+    given = [rows]
+
+    def once() -> Any:
+        if not given:
+            raise MLRunConflictError("rows that came as a stream cannot be written again", why="another writer was first", next_step="try again with a new reader")
+        return given.pop()
+
+    return once
+
+
+def _writing() -> Any:
+    import deltalake
+
+    # numbers that run up are next to nothing as differences
+    arrival = deltalake.ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
+    return deltalake.WriterProperties(compression="ZSTD", compression_level=1, column_properties={ARRIVAL: arrival})
+
+
 def _overlaid(first: dict[str, str], others: Any) -> dict[str, str]:
     found = dict(first)
     for one in others:
@@ -314,4 +373,6 @@ def _number(commit: Mapping[str, Any], *names: str) -> int:
 
 
 def _short(error: Exception | None) -> str:
-    return str(error).splitlines()[0][:300] if error is not None and str(error) else type(error).__name__
+    """What it says, in one line: those that come from afar say it in a tree of several."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" ↳") for line in str(error or "").splitlines()]
+    return ": ".join(line for line in lines if line)[:400] or type(error).__name__

@@ -26,8 +26,8 @@ from mlrun_jupyter.features import sources, tables
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.model.features import FeatureSet as Document
-from mlrun_jupyter.model.features import Target
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -231,3 +231,44 @@ def test_sets_and_vectors_show_themselves(place: Place) -> None:
     assert "flights.value" in repr(vector) and "label" in vector._repr_html_()
     response = vector.get_offline_features()
     assert "lab/flights version 0" in repr(response) and "lab/flights version 0" in response._repr_html_()
+
+
+def test_a_dask_frame_is_written_partition_by_partition_in_one_commit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask.dataframe as dd
+
+    from mlrun_jupyter.features import bulk, frames
+
+    def rows(start: int, stop: int) -> pl.DataFrame:
+        frame = pl.DataFrame({"k": [f"k{n % 5}" for n in range(start, stop)], "t": [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(start, stop)], "x": range(start, stop)})
+        return frame.with_columns(y=pl.when(pl.col("x") < 40).then(None).otherwise(pl.lit("é")), z=pl.duration(seconds="x"))
+
+    def made(name: str, **options: Any) -> FeatureSet:
+        fset = FeatureSet(name, entities=["k"], timestamp_key="t", place=place, **options)
+        fset.add_feature(Feature(validator=Validator(kind="range", max=80, severity="error")), "x")
+        return fset
+
+    gathers = frames.frame_of
+    seen: list[int] = []
+    monkeypatch.setattr(frames, "frame_of", lambda data: seen.append(len(data)) or gathers(data))
+    parts = dd.from_pandas(rows(0, 100).to_pandas(), npartitions=5)
+    found = made("parts").ingest(parts)
+    assert max(seen) <= 20, "no more than a partition was looked at"
+    whole = made("whole").ingest(rows(0, 100))
+    assert (found.rows, found.refused, found.version) == (whole.rows, whole.refused, 0) and found.report == whole.report
+    made("parts").ingest(dd.from_pandas(rows(100, 120).with_columns(x=pl.col("x") - 100).to_pandas(), npartitions=2))
+    made("whole").ingest(rows(100, 120).with_columns(x=pl.col("x") - 100))
+    one, other = made("parts"), made("whole")
+    assert one.to_dataframe(df_module="polars").equals(other.to_dataframe(df_module="polars"))
+    assert len(one.history()) == 2 and one.status.rows == other.status.rows and one.status.preview == other.status.preview
+    assert one.status.stats["x"]["mean"] == pytest.approx(other.status.stats["x"]["mean"]) and one.status.schema == other.status.schema
+    monkeypatch.undo()
+    bad = rows(0, 100).with_columns(k=pl.when(pl.col("x") == 77).then(None).otherwise(pl.col("k")))
+    with pytest.raises(FeatureDataError, match="partition 3"):
+        made("parts").ingest(dd.from_pandas(bad.to_pandas(), npartitions=5))
+    with pytest.raises(SchemaDriftError, match="w"):
+        made("parts").ingest(dd.from_pandas(rows(0, 9).with_columns(w=1).to_pandas(), npartitions=2))
+    with pytest.raises(FeatureDataError, match="partitions are empty"):
+        made("parts").ingest(dd.from_pandas(rows(0, 9).to_pandas(), npartitions=2).query("x > 10"))
+    assert len(one.history()) == 2, "nothing is half written"
+    assert "brought together" in " ".join(made("parts").ingest(parts, upsert=True).notes)
+    assert bulk.gathered(one.document, upsert=False) == ""

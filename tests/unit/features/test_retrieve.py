@@ -190,3 +190,33 @@ def test_every_kind_of_frame_may_ask(place: Place) -> None:
     for rows, module in itertools.product([base, base.to_pandas(), base.to_arrow(), base.to_dicts()], ["pandas", "polars", "pyarrow", "dask"]):
         found = vector.get_offline_features(rows, "t").to_dataframe(df_module=module)
         assert len(found) == 1
+
+
+def test_rows_of_a_passthrough_set_are_read_from_their_source(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "wind.parquet"
+    rows = pl.DataFrame({"origin": ["x", "x", "y"], "time": [at(1), at(2), at(1)], "wind": [1, 2, 3]})
+    rows.write_parquet(file)
+    fset = FeatureSet("weather", entities=["origin"], timestamp_key="time", passthrough=True, source=str(file), place=place)
+    found = fset.ingest()
+    assert found.rows == 3 and fset.status.rows == 3 and "nothing was written" in found.notes[0] and place.table(fset.document).version == -1
+    vector = FeatureVector("v", ["weather.wind"], place=place)
+    asked = pl.DataFrame({"origin": ["x", "y"], "t": [at(2), at(0)]})
+    before = vector.get_offline_features(asked, "t")
+    assert before.to_polars()["wind"].to_list() == [2, None]
+    assert vector.get_offline_features(asked, "t", as_of_versions=before.record).to_polars().equals(before.to_polars())
+    assert fset.to_dataframe()["wind"].tolist() == [1, 3, 2]
+    rows.with_columns(pl.col("wind") * 10).write_parquet(file)
+    assert vector.get_offline_features(asked, "t").to_polars()["wind"].to_list() == [20, None]
+    for call, text in (
+        (lambda: vector.get_offline_features(asked, "t", as_of_versions=before.record), "has changed"),
+        (lambda: vector.get_offline_features(asked, "t", engine="dask"), "passthrough"),
+        (lambda: fset.ingest(rows), "stay in its source"),
+    ):
+        with pytest.raises((FeatureError, MLRunNotFoundError), match=text):
+            call()
+    fset.add_aggregation("wind", ["sum"], ["1h"], "10m")
+    with pytest.raises(FeatureError, match="steps or aggregations"):
+        fset.ingest()
+    bare = FeatureSet("bare", entities=["origin"], passthrough=True, place=place)
+    with pytest.raises(FeatureError, match="no source"):
+        bare.ingest()
