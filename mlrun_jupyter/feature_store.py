@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from mlrun_jupyter import contexts
-from mlrun_jupyter.errors import MLRunConflictError
+from mlrun_jupyter.errors import MLRunConflictError, MLRunInvalidArgumentError
 from mlrun_jupyter.feature_places import place_of, split, take_along
 from mlrun_jupyter.features import sets
 from mlrun_jupyter.features.ingest import Ingested
@@ -35,16 +37,25 @@ from mlrun_jupyter.features.steps import (
     Select,
     SetEventMetadata,
 )
+from mlrun_jupyter.features.streams.sources import (
+    FileStreamSource,
+    HttpSource,
+    KafkaSource,
+    RedisStreamSource,
+    StreamSource,
+    homed,
+    is_stream,
+)
 from mlrun_jupyter.features.vectors import OfflineVectorResponse
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
 from mlrun_jupyter.model.page import Page
-from mlrun_jupyter.project import get_current_project, get_or_create_project, session
+from mlrun_jupyter.project import code_to_function, get_current_project, get_or_create_project, session
 
 __all__ = [
     "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
-    "FeatureVector", "Filter", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
-    "ParquetSource", "Rename", "SQLSource", "Select", "SetEventMetadata", "Source", "Target", "Validator", "delete_feature_set",
-    "delete_feature_vector", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
+    "FeatureVector", "FileStreamSource", "Filter", "HttpSource", "Imputer", "JSONSource", "Join", "JoinGraph", "KafkaSource", "MapValues",
+    "OfflineVectorResponse", "OneHotEncoder", "ParquetSource", "RedisStreamSource", "Rename", "SQLSource", "Select", "SetEventMetadata",
+    "Source", "StreamSource", "Target", "Validator", "delete_feature_set", "delete_feature_vector", "deploy_ingestion_service", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
     "leakage_check", "list_feature_sets", "list_feature_vectors", "preview", "quarantine",
 ]  # fmt: skip
 
@@ -143,6 +154,38 @@ def list_feature_vectors(project: str = "", **conditions: Any) -> Page[Any]:
 def ingest(featureset: Any, source: Any = None, **options: Any) -> Ingested:
     """Ingest rows into a set, by object or name; options as :meth:`FeatureSet.ingest`."""
     return (featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))).ingest(source, **options)
+
+
+def deploy_ingestion_service(
+    featureset: Any, source: Any = None, name: str = "", *, overwrite: bool = False, upsert: bool = False, until_idle: float | None = None,
+    max_events: int | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Read a stream into a set continuously, in a run of its own. ``run.abort()`` ends it, and the next one goes on where it was.
+
+    :param featureset: an object, or a name.
+    :param source: a stream; else the set's own source.
+    :param name: of the function; else ``<set>-ingestion``.
+    :param options: as of :meth:`FunctionObject.run`, such as ``executor``, ``resources``, ``watch`` (by default not).
+    :returns: the run.
+    """
+    fset = featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))
+    stream = source if source is not None else fset.document.source
+    if not is_stream(stream):
+        raise MLRunInvalidArgumentError(f"{fset.name!r} has no stream to read", why="an ingestion service reads events as they come", next_step="pass RedisStreamSource(…), KafkaSource(…), StreamSource(…) or HttpSource()")
+    fset.save()
+    given = {"featureset": fset.uri, "source": msgspec.to_builtins(homed(stream, fset.document)), "overwrite": overwrite, "upsert": upsert}
+    ends = {key: value for key, value in (("until_idle", until_idle), ("max_events", max_events)) if value is not None}
+    function = code_to_function(name=name or f"{fset.name}-ingestion", project=fset.project, filename=ingestion_service)
+    options.setdefault("watch", False)
+    options["labels"] = {"kind": "ingestion", "feature-set": fset.name, **dict(options.get("labels") or {})}
+    return function.run(params={**given, **ends}, **options)
+
+
+def ingestion_service(
+    featureset: str, source: dict, overwrite: bool = False, upsert: bool = False, until_idle: float | None = None, max_events: int | None = None,
+) -> None:  # fmt: skip
+    """Read a stream into a feature set until the run is aborted."""
+    get_feature_set(featureset).ingest(msgspec.convert(source, Source), overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
 
 
 def preview(featureset: Any, source: Any = None, **options: Any) -> Any:

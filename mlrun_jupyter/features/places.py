@@ -31,6 +31,8 @@ class Place:
     :ivar folder: of the project's sources, where definitions are written as YAML, too.
     :ivar begin: begins a run by name, to record lineage on; ``None``: nothing is recorded.
     :ivar another: the place of another project.
+    :ivar streams: folder of the project's own streams.
+    :ivar secret: resolves a secret of the project by its name.
     """
 
     project: str
@@ -40,6 +42,8 @@ class Place:
     folder: Path | None = None
     begin: Callable[[str, dict[str, str]], AbstractContextManager[Recorded]] | None = None
     another: Callable[[str], Place] | None = None
+    streams: Path | None = None
+    secret: Callable[[str], str | None] | None = None
 
     def of(self, project: str) -> Place:
         """:raises MLRunPreconditionFailedError: when other projects cannot be reached from here."""

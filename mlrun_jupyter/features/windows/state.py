@@ -100,6 +100,14 @@ class State:
             self.report.late += 1
         return dict(zip(self.plan.features, out, strict=True))
 
+    def push_many(self, keys: Sequence[str], times: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> list[list[Any]]:
+        """:meth:`push` of rows in their order, given as columns. Returns the features as columns, in the order of the plan."""
+        made: list[list[Any]] = []
+        names = list(columns)
+        for place, (key, time) in enumerate(zip(keys, times, strict=True)):
+            made.append(list(self.push(key, time, {name: columns[name][place] for name in names}).values()))
+        return [list(column) for column in zip(*made, strict=True)] if made else [[] for _ in self.plan.features]
+
     def at(self, key: str, time: int, *, closed: bool = False) -> dict[str, Any]:
         """What is known of the entity's windows at a moment; nothing is changed.
 
