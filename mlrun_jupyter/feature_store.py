@@ -182,7 +182,7 @@ def deploy_ingestion_service(
 
 
 def ingestion_service(
-    featureset: str, source: dict, overwrite: bool = False, upsert: bool = False, until_idle: float | None = None, max_events: int | None = None,
+    featureset: str, source: dict[str, Any], overwrite: bool = False, upsert: bool = False, until_idle: float | None = None, max_events: int | None = None,
 ) -> None:  # fmt: skip
     """Read a stream into a feature set until the run is aborted."""
     get_feature_set(featureset).ingest(msgspec.convert(source, Source), overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)

@@ -64,10 +64,9 @@ class RedisSource:
     def read(self, limit: int, wait: float) -> Sequence[Message]:
         with self._reached():
             found = self._read(limit)
-            if not found and wait > 0:
-                # blocks until there is one; it is read with the check below
-                if self._redis.xread({self.key: _id(self._next - 1)}, count=1, block=max(1, int(min(wait, TIMEOUT / 2) * 1000))):
-                    found = self._read(limit)
+            # blocks until there is one, which is then read with the check for gaps
+            if not found and wait > 0 and self._redis.xread({self.key: _id(self._next - 1)}, count=1, block=max(1, int(min(wait, TIMEOUT / 2) * 1000))):
+                found = self._read(limit)
         return found
 
     def _read(self, limit: int) -> list[Message]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ class SegmentSource:
         with file_lock(self.folder / ".lock", wait=LOCK):
             segments = self._segments()
             end, gone = self._end(segments), 0
-            for base, after in zip(segments, segments[1:], strict=False):
+            for base, after in pairwise(segments):
                 if end - after < keep:
                     break
                 self._path(base).unlink()

@@ -96,7 +96,7 @@ class Reader:
             value = message.value
             try:
                 if plain and value.__class__ is bytes:
-                    events.append(decode(value))  # type: ignore[arg-type]
+                    events.append(decode(value))
                 else:
                     events.append(self._slowly(message))
             except (msgspec.DecodeError, UnicodeDecodeError, FeatureError):
