@@ -86,7 +86,8 @@ class _Follower:
         self.shown = Shown(place, document)
         self.decoder = decoder
         self.buffer: list[Message] = []
-        self.held = 0
+        # messages of which none could be read yet
+        self.held, self.over = 0, False
         self.away = 0.0
 
     # -- the whole ------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ class _Follower:
                     break
                 last = self._commit(messages, position)
                 self._tell()
-                if self.max_events is not None and self.events >= self.max_events:
+                if self.over or (self.max_events is not None and self.events >= self.max_events):
                     break
         finally:
             self._end()
@@ -189,7 +190,7 @@ class _Follower:
             return []
         except StreamTrimmedError as error:
             self._lose(error)
-            return []
+            return self._read(limit, wait)
         if self.away:
             self.away = 0.0
             self.say("it answers again")
@@ -248,13 +249,11 @@ class _Follower:
             # without columns there is no table that could hold the position
             if len(messages) >= HELD:
                 raise FeatureDataError(f"none of the first {len(messages):,} events can be read", why=refused[0].reason, next_step="look at the decoder of the source, or declare its schema")
+            ends = self.until_idle is not None or (self.max_events is not None and len(messages) >= self.max_events)
+            if ends and len(messages) == self.held:
+                self.refused, self.over = len(refused), True
+                self._note(f"{len(refused)} events could not be read, and no other came: {refused[0].reason}; they will be read again")
             self.buffer, self.held = messages + self.buffer, len(messages)
-            if self.until_idle is None and (self.max_events is None or len(messages) < self.max_events):
-                return None
-            self.refused += len(refused)
-            self.events += len(messages)
-            self.buffer, self.held = [], 0
-            self._note(f"{len(refused)} events could not be read, and no other came: {refused[0].reason}; they will be read again")
             return None
         self.held = 0
         judged = self.judge.judge(frame, self._note)
