@@ -93,6 +93,10 @@ def _begin(name: str, labels: dict[str, str]) -> Iterator[_Run]:
 
 
 def _place(project: str = "") -> Place:
+    running = contexts.get_current_context()
+    if not project and running is not None and running.in_run:
+        # inside a run nobody has chosen a project, and nobody has to
+        project = running.project
     current = get_or_create_project(project) if project else get_current_project()
     assert current is not None
     return place_of(session(), current.name, folder=current.context, begin=_begin)

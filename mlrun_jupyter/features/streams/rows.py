@@ -192,4 +192,6 @@ def _joined(one: Judged, other: Judged) -> Judged:
 
 
 def _why(error: Exception) -> str:
-    return error.what if isinstance(error, MLRunError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, MLRunError):
+        return f"{error.what}: {error.why}" if error.why else error.what
+    return f"{type(error).__name__}: {error}"
