@@ -9,7 +9,7 @@ from typing import Any
 from mlrun_jupyter_server import content, schema
 from mlrun_jupyter_server.base import Handler, Operation, Unknown
 from mlrun_jupyter_server.events import Events
-from mlrun_jupyter_server.rest import artifacts, cells, completion, functions, projects, runs
+from mlrun_jupyter_server.rest import artifacts, cells, completion, functions, projects, runs, streams
 
 PREFIX = "mlrun/v1"
 OP = Operation
@@ -56,6 +56,9 @@ ROUTES: tuple[Route, ...] = (
         "POST": OP("Start a run", runs.submit, body=schema.NewRun, response=schema.RunDetail, status=201, action="execute", slow=True),
     }),
     Route("projects/{project}/artifacts", {"GET": OP("A page of artifacts", artifacts.artifacts, query=schema.ArtifactQuery, response=schema.ArtifactPage)}),
+    Route("projects/{project}/streams/{stream}", {
+        "POST": OP("Push events", streams.push, body=dict[str, Any] | list[dict[str, Any]], response=schema.Pushed, status=201),
+    }),
     Route("runs/{uid}", {
         "GET": OP("A run", runs.run, response=schema.RunDetail),
         "DELETE": OP("Delete a run that is over", runs.delete, response=schema.Deleted, slow=True),
