@@ -45,6 +45,7 @@ from mlrun_jupyter.features.streams.sources import (
     StreamSource,
     homed,
     is_stream,
+    no_password,
 )
 from mlrun_jupyter.features.vectors import OfflineVectorResponse
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
@@ -177,10 +178,10 @@ def deploy_ingestion_service(
     if not is_stream(stream):
         raise MLRunInvalidArgumentError(f"{fset.name!r} has no stream to read", why="an ingestion service reads events as they come", next_step="pass RedisStreamSource(…), KafkaSource(…), StreamSource(…) or HttpSource()")
     fset.save()
-    given = {"featureset": fset.uri, "source": msgspec.to_builtins(homed(stream, fset.document)), "overwrite": overwrite, "upsert": upsert}
+    given = {"featureset": fset.uri, "source": msgspec.to_builtins(no_password(homed(stream, fset.document))), "overwrite": overwrite, "upsert": upsert}
     ends = {key: value for key, value in (("until_idle", until_idle), ("max_events", max_events)) if value is not None}
     function = code_to_function(name=name or f"{fset.name}-ingestion", project=fset.project, filename=ingestion_service)
-    options.setdefault("watch", False)
+    options = {"watch": False, "name": function.name, **options}
     options["labels"] = {"kind": "ingestion", "feature-set": fset.name, **dict(options.get("labels") or {})}
     return function.run(params={**given, **ends}, **options)
 

@@ -212,8 +212,10 @@ class FeatureSet(Definition):
     def set_source(self, source: Any) -> FeatureSet:
         """Where ``ingest()`` without rows reads from: a path or a source."""
         from mlrun_jupyter.features.sources import source_of
+        from mlrun_jupyter.features.streams.sources import is_stream, no_password
 
-        self._change(source=source_of(source))
+        found = source_of(source)
+        self._change(source=no_password(found) if found is not None and is_stream(found) else found)
         return self
 
     def set_targets(self, targets: Sequence[Target | str] = (), with_defaults: bool = True) -> FeatureSet:

@@ -88,6 +88,7 @@ class _Follower:
         self.buffer: list[Message] = []
         # messages of which none could be read yet
         self.held, self.over = 0, False
+        self.told = (0, "reading")
         self.away = 0.0
 
     # -- the whole ------------------------------------------------------------------------------------------------
@@ -390,10 +391,11 @@ class _Follower:
         return tuple(told)
 
     def _tell(self, state: str = "reading") -> None:
-        if self.shown.due() or state == "waiting":
+        if (self.shown.due() and (self.events, state) != self.told) or state == "waiting":
             self.shown.write()
             if self.run is not None:
                 self.run.log_results({**self._report(), "version": self.version, "state": state})
+            self.told = (self.events, state)
             if self.events and state == "reading":
                 self.say(f"{self.events:,} events, {self.rows:,} rows, {self.refused:,} put aside; version {self.version}")
 

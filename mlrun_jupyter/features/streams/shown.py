@@ -25,7 +25,8 @@ class Shown:
     def __init__(self, place: Place, document: FeatureSet) -> None:
         self._place, self.document = place, document
         self._waiting: list[pl.DataFrame] = []
-        self._last = clock.monotonic()
+        # the first rows are shown at once
+        self._last = clock.monotonic() - EVERY
         self._version, self._run = -1, ""
         self._certificate: dict[str, Any] = {}
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -102,6 +103,20 @@ def FileStreamSource(path: str, **options: Any) -> Source:
 def is_stream(source: Any) -> bool:
     """Whether it is read continuously."""
     return isinstance(source, Source) and source.kind in EVENT_SOURCES.names()
+
+
+def no_password(source: Source) -> Source:
+    """The source, which is going to be stored.
+
+    :raises MLRunInvalidArgumentError: when there is a password in it.
+    """
+    given = [urlsplit(source.path).password or "", *(str(value) for name, value in dict(source.attributes.get("config") or {}).items() if "password" in name or "secret" in name)]
+    if any(one and not one.startswith("secret") for one in given):
+        raise MLRunInvalidArgumentError(
+            f"the source {source.name!r} has a password in it", why="it is stored with the set or the run, for all to see",
+            next_step="project.set_secrets({'NAME': …}), and write secret://NAME in its place",
+        )  # fmt: skip
+    return source
 
 
 def homed(source: Source, document: FeatureSet) -> Source:
