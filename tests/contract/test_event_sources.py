@@ -215,7 +215,7 @@ class TestProjectStreams(EventSourceTests):
         source = stream.source()
         source.open()
         assert numbers(read(source, 102, limit=5)) == list(range(102)) and len(source._segments()) > 5
-        assert source.trim(1000) > 0 and 1000 <= source._end(source._segments()) - source._segments()[0]
+        assert source.trim(1000) > 0 and source._end(source._segments()) - source._segments()[0] >= 1000
         late = stream.source()
         with pytest.raises(StreamTrimmedError):
             late.open({"clicks": 0})
