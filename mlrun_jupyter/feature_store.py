@@ -245,8 +245,10 @@ def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str 
 
 
 def quarantine(featureset: str, project: str = "") -> Any:
-    """Rows of a set that its validators put aside, with the reasons, as a pandas frame."""
+    """Rows and messages that a set put aside, with the reasons, as a pandas frame."""
     place = _place(project)
     import polars as pl
 
-    return pl.read_parquet(place.offline.table(place.project, f"{featureset}.quarantine").files()).to_pandas()
+    _, schema, files = place.offline.table(place.project, f"{featureset}.quarantine").snapshot()
+    # what was put aside later may have other columns
+    return pl.scan_parquet(files, schema=dict(pl.Schema(schema)), missing_columns="insert", hive_partitioning=False, glob=False).collect().to_pandas()

@@ -18,18 +18,24 @@ from uuid import uuid4
 
 import pytest
 
-from mlrun_jupyter.backends.streams import segments
+from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.runs.sql import SqlRunStore
+from mlrun_jupyter.backends.streams import kafka, segments
 from mlrun_jupyter.errors import (
     MLRunInvalidArgumentError,
     MLRunNotFoundError,
     StreamAwayError,
     StreamTrimmedError,
 )
+from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.sets import FeatureSet
+from mlrun_jupyter.features.streams import follow
 from mlrun_jupyter.features.streams.sources import (
     FileStreamSource,
     KafkaSource,
     RedisStreamSource,
     StreamSource,
+    ingest_stream,
 )
 from mlrun_jupyter.registry import EVENT_SOURCES
 from mlrun_jupyter.testing.streams import EventSourceTests, numbers, read
@@ -157,7 +163,8 @@ class TestKafka(EventSourceTests):
         assert [one.key for one in found] == [b"a", b"a"] and numbers(found) == [1, 2] and found[0].time > 1_700_000_000_000_000
         source.close()
 
-    def test_one_that_is_away_is_named(self) -> None:
+    def test_one_that_is_away_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kafka, "TIMEOUT", 1.0)
         source = _Made(KafkaSource("localhost:1", "t", config={"socket.timeout.ms": 500})).source()
         with pytest.raises(StreamAwayError, match="localhost:1"):
             source.open()
@@ -186,6 +193,34 @@ class TestKafka(EventSourceTests):
                 continue
         assert numbers(found) == [2]
         source.close()
+
+
+def test_a_set_reads_a_topic_while_its_brokers_go_away_and_come_back(brokers: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "WAIT", 0.1)
+    monkeypatch.setattr(kafka, "TIMEOUT", 2.0)
+    source = KafkaSource(brokers[0], f"t{uuid4().hex}", schema={"user": "str", "time": "datetime", "amount": "int"}, key_column="user", seconds=0.1, config={"socket.timeout.ms": 2000})
+    topic = _Made(source).source()
+    for number in range(12):
+        topic.push({"time": f"2026-01-01T00:00:{number:02d}Z", "amount": number}, key=f"u{number % 3}")
+    place = Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"))  # type: ignore[arg-type]
+    fset = FeatureSet("clicks", entities=["user"], timestamp_key="time", place=place)
+    assert fset.ingest(source, until_idle=0.2).rows == 12
+    said: list[str] = []
+    done: list[Any] = []
+    reader = threading.Thread(target=lambda: done.append(ingest_stream(place, fset.document, source, max_events=3, say=said.append)))
+    os.kill(brokers[1], signal.SIGSTOP)
+    try:
+        with pytest.raises(StreamAwayError):
+            ingest_stream(place, fset.document, source, until_idle=0.0, say=said.append)
+    finally:
+        os.kill(brokers[1], signal.SIGCONT)
+    reader.start()
+    for number in range(12, 15):
+        topic.push({"time": f"2026-01-01T00:00:{number:02d}Z", "amount": number}, key="u9")
+    reader.join(60)
+    assert done and done[0].rows == 3
+    frame = fset.to_dataframe(df_module="polars")
+    assert frame["amount"].to_list() == list(range(15)) and frame["user"].to_list() == [f"u{number % 3}" for number in range(12)] + ["u9"] * 3
 
 
 # -- the project's own, and files -----------------------------------------------------------------------------------------

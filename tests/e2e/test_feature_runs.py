@@ -81,3 +81,13 @@ def test_what_is_no_stream_and_a_password_in_plain_sight_are_refused(project: An
         fstore.deploy_ingestion_service(fset, fstore.RedisStreamSource("clicks", "redis://:hidden@localhost:1/0"))
     with pytest.raises(MLRunInvalidArgumentError, match="password"):
         fset.set_source(fstore.KafkaSource("localhost:1", "clicks", sasl_user="me", sasl_pass="hidden"))
+
+
+def test_rows_and_messages_that_were_put_aside_are_read_together(project: Any) -> None:
+    fset = fstore.FeatureSet("clicks", entities=["user"], timestamp_key="time")
+    fset.add_feature(fstore.Feature("amount", "float", validator=fstore.Validator(kind="range", max=5.0, severity="error")))
+    fset.ingest(pl.DataFrame(_events(0, 8)).with_columns(pl.col("time").str.to_datetime(time_zone="UTC")))
+    project.get_stream("clicks").push([{"user": "a"}, *_events(5, 7)])
+    fset.ingest(fstore.StreamSource("clicks", schema=SCHEMA), until_idle=0.0)
+    assert sorted(fstore.quarantine("clicks")["quarantine_reasons"]) == ["amount is greater than 5"] * 3 + ["it has no 'time'"]
+    assert len(fset.to_dataframe()) == 7

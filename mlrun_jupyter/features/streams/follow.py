@@ -212,9 +212,9 @@ class _Follower:
             now = clock.monotonic()
             left = self.seconds - (now - began) if self.buffer else 1.0
             if self.until_idle is not None and not self.away:
-                if empty and now - last >= self.until_idle:
+                if empty and now - last >= self.until_idle and self._caught_up():
                     break
-                left = min(left, self.until_idle - (now - last))
+                left = min(left, max(self.until_idle - (now - last), 0.0 if not empty else 0.05))
             if self.buffer and left <= 0 and now - began >= self.seconds:
                 break
             found = self._read(limit, max(0.0, min(left, 1.0)))
@@ -229,6 +229,13 @@ class _Follower:
                 self._tell()
         messages, self.buffer = self.buffer, []
         return messages, self.stream.position
+
+    def _caught_up(self) -> bool:
+        """Whether nothing is there, which is more than that nothing came yet."""
+        try:
+            return self.stream.behind() <= 0
+        except StreamAwayError:
+            return False
 
     def _chunk_again(self) -> tuple[list[Message], dict[str, int]]:
         """The events whose rows did not follow what was put aside of them; what comes behind them is for the next commit."""
