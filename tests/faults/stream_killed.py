@@ -27,7 +27,7 @@ def set_in(folder: Path) -> FeatureSet:
     fset = FeatureSet("clicks", entities=["key"], timestamp_key="time", place=place)
     fset.add_feature(Feature("double", "float", validator=Validator(kind="range", max=180.0, severity="error")))
     fset.graph.to(Extend(double="value * 2"))
-    return fset.add_aggregation("value", ["sum", "last"], ["1h", "3h"], "30m")
+    return fset.add_aggregation("value", ["sum", "last"], ["1h", "3h"], "30m", late="40m")
 
 
 def source_in(folder: Path, batch: int = 7) -> Any:

@@ -43,7 +43,7 @@ def _seen(folder: Path) -> dict[str, Any]:
     table = pl.read_parquet(place.table(fset.document).files()).sort(ARRIVAL)
     aside = pl.read_parquet(place.offline.table("lab", "clicks.quarantine").files(), missing_columns="insert", schema=dict(pl.Schema(place.offline.table("lab", "clicks.quarantine").schema())))
     store = LmdbStore(folder / "online")
-    now = int((START + timedelta(minutes=10 * len(table))).timestamp() * 1_000_000)
+    now = int(table["time"].max().timestamp() * 1_000_000)  # type: ignore[union-attr]
     served = {}
     for key, moment, row in sorted(store.scan(online_table(fset.status, "clicks"))):
         served[key] = (moment, windows.answer(fset.document.aggregations, row.pop(windows.STATE_COLUMN), now), row)
