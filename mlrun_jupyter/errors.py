@@ -29,7 +29,9 @@
         ├── StoreUnreadableError            it is damaged or may not be read
         ├── StoreReadOnlyError              it may not be written
         ├── StoreFullError                  no space left
-        └── StoreTooNewError                a newer version wrote it
+        ├── StoreTooNewError                a newer version wrote it
+        ├── StreamAwayError                 a stream of events does not answer
+        └── StreamTrimmedError              events are gone that were not read (`position`, `lost`)
 
 Each carries three texts: ``what`` happened, ``why``, and the ``next_step``. They survive pickling, and notebooks
 show them without a traceback of ours.
@@ -210,6 +212,22 @@ class StoreFullError(StoreError):
 
 class StoreTooNewError(StoreError):
     """A newer version of mlrun-jupyter wrote the store."""
+
+
+class StreamAwayError(StoreError):
+    """A stream of events does not answer; it may come back."""
+
+
+class StreamTrimmedError(StoreError):
+    """Events are gone from a stream that were not read yet. ``position`` is where it goes on, ``lost`` how many are gone, -1: nobody knows."""
+
+    @property
+    def position(self) -> dict[str, int]:
+        return dict(self.details.get("position", {}))
+
+    @property
+    def lost(self) -> int:
+        return int(self.details.get("lost", -1))
 
 
 # MLRun's name for the root of its tree.

@@ -27,6 +27,7 @@ def place_of(session: Session, project: str, *, folder: Path | None = None, begi
     :param begin: begins a run that an ingest is recorded on.
     """
     from mlrun_jupyter.features.places import Place
+    from mlrun_jupyter.secrets import lookup
 
     home = session.home / "features"
     store: Any = session.store
@@ -35,7 +36,21 @@ def place_of(session: Session, project: str, *, folder: Path | None = None, begi
         project=project, definitions=store, offline=OFFLINE_STORES.load("delta")(settings.features_path or home / "offline"), online=_online(session, project),
         folder=folder, catalogue=home / "catalogue" / f"{project}.yaml", begin=begin,
         another=lambda name: place_of(session, name), spill=Path(settings.features_spill or home / "spill").expanduser(), memory=size(settings.features_memory) if settings.features_memory else 0,
+        streams=streams_of(session.home, project), secret=lambda name: lookup(session.home, project, name),
     )  # fmt: skip
+
+
+def streams_of(home: Path, project: str) -> Path:
+    """The folder of a project's own streams."""
+    return home / "streams" / project
+
+
+def stream_of(session: Session, project: str, name: str) -> Any:
+    """A stream of a project, to push events into."""
+    from mlrun_jupyter.model.features import Source
+    from mlrun_jupyter.registry import EVENT_SOURCES
+
+    return EVENT_SOURCES.load("stream")(Source("stream", "", name), folder=streams_of(session.home, project))
 
 
 def _online(session: Session, project: str) -> Callable[[], Any] | None:

@@ -44,17 +44,28 @@ from mlrun_jupyter.features.steps import (
     Select,
     SetEventMetadata,
 )
+from mlrun_jupyter.features.streams.sources import (
+    FileStreamSource,
+    HttpSource,
+    KafkaSource,
+    RedisStreamSource,
+    StreamSource,
+    homed,
+    is_stream,
+    no_password,
+)
 from mlrun_jupyter.features.vectors import OfflineVectorResponse, described
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
 from mlrun_jupyter.model.page import Page
-from mlrun_jupyter.project import get_current_project, get_or_create_project, session
+from mlrun_jupyter.project import code_to_function, get_current_project, get_or_create_project, session
 
 __all__ = [
     "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
-    "FeatureVector", "Filter", "Found", "Imputer", "JSONSource", "Join", "JoinGraph", "MapValues", "OfflineVectorResponse", "OneHotEncoder",
-    "ParquetSource", "Rename", "SQLSource", "Select", "SetEventMetadata", "Source", "Target", "Validator", "delete_feature_set",
-    "catalogue_file", "delete_feature_vector", "get_catalogue", "get_feature_object", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
+    "FeatureVector", "FileStreamSource", "Filter", "Found", "HttpSource", "Imputer", "JSONSource", "Join", "JoinGraph", "KafkaSource", "MapValues",
+    "OfflineVectorResponse", "OneHotEncoder", "ParquetSource", "RedisStreamSource", "Rename", "SQLSource", "Select", "SetEventMetadata",
+    "Source", "StreamSource", "Target", "Validator", "catalogue_file", "delete_feature_set", "delete_feature_vector", "deploy_ingestion_service",
+    "get_catalogue", "get_feature_object", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",
     "leakage_check", "list_entities", "list_feature_sets", "list_feature_vectors", "list_features", "load", "preview", "quarantine",
 ]  # fmt: skip
 
@@ -92,6 +103,10 @@ def _begin(name: str, labels: dict[str, str]) -> Iterator[_Run]:
 
 
 def _place(project: str = "") -> Place:
+    running = contexts.get_current_context()
+    if not project and running is not None and running.in_run:
+        # inside a run nobody has chosen a project, and nobody has to
+        project = running.project
     current = get_or_create_project(project) if project else get_current_project()
     assert current is not None
     return place_of(session(), current.name, folder=current.context, begin=_begin)
@@ -248,6 +263,38 @@ def ingest(featureset: Any, source: Any = None, **options: Any) -> Ingested:
     return (featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))).ingest(source, **options)
 
 
+def deploy_ingestion_service(
+    featureset: Any, source: Any = None, name: str = "", *, overwrite: bool = False, upsert: bool = False, until_idle: float | None = None,
+    max_events: int | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Read a stream into a set continuously, in a run of its own. ``run.abort()`` ends it, and the next one goes on where it was.
+
+    :param featureset: an object, or a name.
+    :param source: a stream; else the set's own source.
+    :param name: of the function; else ``<set>-ingestion``.
+    :param options: as of :meth:`FunctionObject.run`, such as ``executor``, ``resources``, ``watch`` (by default not).
+    :returns: the run.
+    """
+    fset = featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))
+    stream = source if source is not None else fset.document.source
+    if not is_stream(stream):
+        raise MLRunInvalidArgumentError(f"{fset.name!r} has no stream to read", why="an ingestion service reads events as they come", next_step="pass RedisStreamSource(…), KafkaSource(…), StreamSource(…) or HttpSource()")
+    fset.save()
+    given = {"featureset": fset.uri, "source": msgspec.to_builtins(no_password(homed(stream, fset.document))), "overwrite": overwrite, "upsert": upsert}
+    ends = {key: value for key, value in (("until_idle", until_idle), ("max_events", max_events)) if value is not None}
+    function = code_to_function(name=name or f"{fset.name}-ingestion", project=fset.project, filename=ingestion_service)
+    options = {"watch": False, "name": function.name, **options}
+    options["labels"] = {"kind": "ingestion", "feature-set": fset.name, **dict(options.get("labels") or {})}
+    return function.run(params={**given, **ends}, **options)
+
+
+def ingestion_service(
+    featureset: str, source: dict[str, Any], overwrite: bool = False, upsert: bool = False, until_idle: float | None = None, max_events: int | None = None,
+) -> None:  # fmt: skip
+    """Read a stream into a feature set until the run is aborted."""
+    get_feature_set(featureset).ingest(msgspec.convert(source, Source), overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
+
+
 def preview(featureset: Any, source: Any = None, **options: Any) -> Any:
     """The first rows as they would be ingested."""
     return (featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))).preview(source, **options)
@@ -302,8 +349,10 @@ def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str 
 
 
 def quarantine(featureset: str, project: str = "") -> Any:
-    """Rows of a set that its validators put aside, with the reasons, as a pandas frame."""
+    """Rows and messages that a set put aside, with the reasons, as a pandas frame."""
     place = _place(project)
     import polars as pl
 
-    return pl.read_parquet(place.offline.table(place.project, f"{featureset}.quarantine").files()).to_pandas()
+    _, schema, files = place.offline.table(place.project, f"{featureset}.quarantine").snapshot()
+    # what was put aside later may have other columns
+    return pl.scan_parquet(files, schema=dict(pl.Schema(schema)), missing_columns="insert", hive_partitioning=False, glob=False).collect().to_pandas()

@@ -318,6 +318,17 @@ class Project:
         if found is not None:
             self._session.store.delete_artifact(found)
 
+    # -- streams --------------------------------------------------------------------------------------------------
+
+    def get_stream(self, name: str) -> Any:
+        """A stream of the project: ``push(event)`` or ``push([event, …])`` appends to it, from any process of the machine.
+
+        It comes into being with its first event. :class:`mlrun_jupyter.protocols.streams.OutputStream`
+        """
+        from mlrun_jupyter.feature_places import stream_of
+
+        return stream_of(self._session, self.name, name)
+
     # -- secrets --------------------------------------------------------------------------------------------------
 
     def set_secrets(self, secrets: Mapping[str, str] | None = None, file_path: str = "") -> None:

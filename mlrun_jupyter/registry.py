@@ -15,6 +15,7 @@ T = TypeVar("T")
 HINTS = {
     "dask": "mlrun-jupyter[dask]", "kubernetes": "mlrun-jupyter[kubernetes]", "postgresql": "mlrun-jupyter[postgresql]",
     "delta": "mlrun-jupyter[features]", "lmdb": "mlrun-jupyter[features]", "redis": "mlrun-jupyter[redis]",
+    "kafka": "mlrun-jupyter[kafka]",
 }  # fmt: skip
 
 
@@ -70,3 +71,4 @@ TRACKERS: Registry[Any] = Registry("mlrun_jupyter.trackers", "tracker")
 SECRET_STORES: Registry[Any] = Registry("mlrun_jupyter.secret_stores", "secret store")
 OFFLINE_STORES: Registry[Any] = Registry("mlrun_jupyter.offline_stores", "offline store")
 ONLINE_STORES: Registry[Any] = Registry("mlrun_jupyter.online_stores", "online store")
+EVENT_SOURCES: Registry[Any] = Registry("mlrun_jupyter.event_sources", "source of events")

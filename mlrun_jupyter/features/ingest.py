@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 PREVIEW, BATCH, PORTION = 20, 20_000, 2_000_000
+OFFSETS = "offsets:"
+"""Marks of a table that say up to where streams were read begin so."""
 SEEN = "__offline"
 """The key in an online table whose time is the version of the offline table that it was brought up to."""
 
@@ -143,11 +145,11 @@ def ingest(
         raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
     notes: list[str] = []
     certificates: list[dict[str, Any]] = []
-    with _recorded(place, document, source) as run:
+    with recorded(place, document, source) as run:
         place.definitions.put_feature_object(document)
         table = place.table(document)
         marks = table.marks()
-        _bring_online(place, document)
+        bring_online(place, document)
         began = clock.time_ns() // 1000
         marking: dict[str, str] = {}
         transaction: tuple[str, int] | None = None
@@ -171,10 +173,10 @@ def ingest(
                 return _partitions(place, document, data, began, overwrite=overwrite, notes=notes, run=run)
             notes.append(f"the partitions were brought together, since {why}")
         frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
-        version = _write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction)
+        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction)
         if refused is not None:
             _quarantine(place, document, refused, version, notes)
-        _bring_online(place, document)
+        bring_online(place, document)
         _copies(document, frame)
         stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
         _show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
@@ -221,7 +223,7 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
         raise
     if seen.refused:
         _quarantine(place, document, pl.concat(seen.refused, how="diagonal_relaxed"), version, notes)
-    _bring_online(place, document)
+    bring_online(place, document)
     _show(place, document, seen.head, seen.stats, seen.rows, version, uid, certificates[0] if certificates else {}, appended=not overwrite)
     refused = sum(one.height for one in seen.refused)
     if run is not None:
@@ -236,7 +238,7 @@ def _quarantine(place: Place, document: FeatureSet, refused: pl.DataFrame, versi
 
 
 @contextmanager
-def _recorded(place: Place, document: FeatureSet, source: Source | None) -> Iterator[Any]:
+def recorded(place: Place, document: FeatureSet, source: Source | None) -> Iterator[Any]:
     if place.begin is None:
         yield None
         return
@@ -247,17 +249,28 @@ def _recorded(place: Place, document: FeatureSet, source: Source | None) -> Iter
         yield run
 
 
-def _write(
+def write(
     place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, *, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
-    transaction: tuple[str, int] | None,
+    transaction: tuple[str, int] | None, streamed: bool = False,
 ) -> int:  # fmt: skip
+    """One commit with rows and marks.
+
+    :param began: of the first row, the number that says in which order rows came.
+    :param streamed: rows came in their order; else those of a set with windows came in the order of their times.
+    """
     import polars as pl
+
+    def numbered(rows: pl.DataFrame) -> pl.DataFrame:
+        if not document.aggregations or streamed:
+            return rows.with_columns(pl.int_range(began, began + rows.height, dtype=pl.Int64).alias(ARRIVAL))
+        came = pl.coalesce(*filter(None, (document.known_at, document.timestamp_key)))
+        return rows.with_columns((came.rank("ordinal").cast(pl.Int64) - 1 + began).alias(ARRIVAL))
 
     table = place.table(document)
     marks = {**marks, "definition": document.hash, **({"run": run} if run else {})}
     fresh = overwrite or table.version < 0
     if fresh:
-        marks = {**marks, "generation": uuid4().hex[:12]}
+        marks = {"generation": uuid4().hex[:12], **marks}
     else:
         there = tables.snapshot(place, document)
         merged = frames.check_schema(there.schema, dict(frame.schema), document.schema_policy, document.name)
@@ -265,12 +278,11 @@ def _write(
         if any(merged[name] != kind for name, kind in there.schema.items()):
             # a column became wider: the table is written anew, in one commit, with what it marked before
             old = there.scan().collect()
-            new = frame.with_columns(pl.int_range(began, began + frame.height, dtype=pl.Int64).alias(ARRIVAL))
-            whole = pl.concat([frames.conform(old, {**merged, ARRIVAL: pl.Int64()}), new.select([*merged, ARRIVAL])])
+            whole = pl.concat([frames.conform(old, {**merged, ARRIVAL: pl.Int64()}), numbered(frame).select([*merged, ARRIVAL])])
             if upsert:
                 whole = whole.unique(subset=_identity(document), keep="last", maintain_order=True)
             return table.overwrite(whole.to_arrow(), marks={**table.marks(there.version), **marks}, transaction=transaction)
-    rows = frame.with_columns(pl.int_range(began, began + frame.height, dtype=pl.Int64).alias(ARRIVAL)).to_arrow()
+    rows = numbered(frame).to_arrow()
     if upsert and not fresh:
         return table.upsert(rows, _identity(document), marks=marks, transaction=transaction)
     if upsert:
@@ -285,7 +297,7 @@ def _identity(document: FeatureSet) -> list[str]:
 # -- online -----------------------------------------------------------------------------------------------------------
 
 
-def _bring_online(place: Place, document: FeatureSet) -> None:
+def bring_online(place: Place, document: FeatureSet) -> None:
     """Put what the online store has not seen of the offline table into it."""
     if place.online is None or not any(one.kind == "online" for one in document.targets) or not document.keys:
         return
@@ -311,7 +323,16 @@ def _bring_online(place: Place, document: FeatureSet) -> None:
         # of a table of any size only the newest rows and a portion are held
         rows = pl.concat([newest, portion.scan().collect()]).sort(order)
         newest = rows.unique(subset=list(document.keys), keep="last", maintain_order=True)
-    states = _states(document, here, newest) if document.aggregations else None
+    states = None
+    if document.aggregations:
+        states = states_of(document, here, newest, streamed=any(name.startswith(OFFSETS) for name in marks))
+    if document.aggregations or (document.known_at and seen is not None):
+        # a late row, or one that was known before those that are there, does not change which row of its entity is the newest
+        slim = here.scan([*document.keys, *order]).collect().join(newest.select(document.keys), on=list(document.keys), how="semi")
+        older = slim.sort(order).unique(subset=list(document.keys), keep="last", maintain_order=True).join(newest, on=ARRIVAL, how="anti")
+        if older.height:
+            there = here.scan().filter(pl.col(ARRIVAL).is_in(older[ARRIVAL].implode())).collect()
+            newest = pl.concat([newest.join(older, on=list(document.keys), how="anti"), there.select(newest.columns)])
     times = newest[document.timestamp_key if document.timestamp_key else ARRIVAL].cast(pl.Int64).to_list()
     keys = frames.key_texts(newest, document.keys)
     kept = [one for one in newest.columns if one not in (*document.keys, ARRIVAL)]
@@ -323,19 +344,23 @@ def _bring_online(place: Place, document: FeatureSet) -> None:
                 row[column] = states.dump(key)
         store.put(name, list(zip(keys[start : start + BATCH], times[start : start + BATCH], values, strict=True)))
     store.put(name, [(SEEN, here.version, {})])
-    _point(place, document, name)
+    point(place, document, name)
 
 
-def _states(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame) -> Any:
-    """The windows of the entities that have new rows, from all rows that they have."""
+def states_of(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame, *, streamed: bool = False) -> Any:
+    """The windows of the entities that have new rows, from all rows that they have.
+
+    :param streamed: rows arrived in the order in which they were written, as those of a stream do; else as :mod:`.windows` says.
+    """
     columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
-    rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi").sort(ARRIVAL).drop(ARRIVAL)
+    rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi").sort(ARRIVAL)
     return windows.build(
-        rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=document.known_at
+        rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations,
+        known_at=ARRIVAL if streamed else document.known_at,
     )  # fmt: skip
 
 
-def _point(place: Place, document: FeatureSet, name: str) -> None:
+def point(place: Place, document: FeatureSet, name: str) -> None:
     """Readers are led to the table by the status; the one from before an overwrite goes."""
     old = ""
 
@@ -391,10 +416,10 @@ def _show(
 
 def _preview(frame: pl.DataFrame) -> tuple[tuple[Any, ...], ...]:
     head = frame.head(PREVIEW)
-    return (tuple(head.columns), *(tuple(_shown(value) for value in row) for row in head.rows()))
+    return (tuple(head.columns), *(tuple(shown(value) for value in row) for row in head.rows()))
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
     if value is None or isinstance(value, str | int | bool):

@@ -34,6 +34,8 @@ class Place:
     :ivar another: the place of another project.
     :ivar spill: where rows wait that do not fit into memory; ``None``: below the folder for temporary files.
     :ivar memory: bytes that a retrieval on Dask may take; 0: half of the machine's.
+    :ivar streams: folder of the project's own streams.
+    :ivar secret: resolves a secret of the project by its name.
     """
 
     project: str
@@ -46,6 +48,8 @@ class Place:
     another: Callable[[str], Place] | None = None
     spill: Path | None = None
     memory: int = 0
+    streams: Path | None = None
+    secret: Callable[[str], str | None] | None = None
 
     def of(self, project: str) -> Place:
         """:raises MLRunPreconditionFailedError: when other projects cannot be reached from here."""

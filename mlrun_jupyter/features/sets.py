@@ -213,8 +213,10 @@ class FeatureSet(Definition):
     def set_source(self, source: Any) -> FeatureSet:
         """Where ``ingest()`` without rows reads from: a path or a source."""
         from mlrun_jupyter.features.sources import source_of
+        from mlrun_jupyter.features.streams.sources import is_stream, no_password
 
-        self._change(source=source_of(source))
+        found = source_of(source)
+        self._change(source=no_password(found) if found is not None and is_stream(found) else found)
         return self
 
     def set_targets(self, targets: Sequence[Target | str] = (), with_defaults: bool = True) -> FeatureSet:
@@ -233,9 +235,25 @@ class FeatureSet(Definition):
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
-    def ingest(self, source: Any = None, *, overwrite: bool = False, upsert: bool = False, incremental: bool = False) -> Ingested:
-        """Read, transform, check and write rows; see :func:`mlrun_jupyter.features.ingest.ingest`. The set is saved first."""
+    def ingest(
+        self, source: Any = None, *, overwrite: bool = False, upsert: bool = False, incremental: bool = False, until_idle: float | None = None,
+        max_events: int | None = None,
+    ) -> Ingested:  # fmt: skip
+        """Read, transform, check and write rows; see :func:`mlrun_jupyter.features.ingest.ingest`. The set is saved first.
+
+        A stream is read until somebody interrupts it, from where it was read last:
+
+        :param until_idle: end after so many seconds without an event.
+        :param max_events: end after so many events.
+        """
+        from mlrun_jupyter.features.streams.sources import ingest_stream, is_stream
+
         self.save()
+        stream = source if source is not None else self.document.source
+        if is_stream(stream):
+            return ingest_stream(self.place(), self.document, stream, overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
+        if until_idle is not None or max_events is not None:
+            raise MLRunInvalidArgumentError("until_idle and max_events are of streams", why="these rows are read at once", next_step="leave them away")
         return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental)
 
     def preview(self, source: Any = None, sample_size: int = 1000, df_module: Any = None) -> Any:

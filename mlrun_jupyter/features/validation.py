@@ -219,6 +219,11 @@ def _pattern(text: str, name: str) -> Callable[[str], Any]:
         raise FeatureError(f"the expression of the validator of {name!r} cannot be read", why=str(error), next_step="correct it") from error
 
 
+def named_function(text: str, name: str) -> Callable[[Any], Any]:
+    """A function by its dotted name, or the last one of a source. A source is the user's own code, as that of a step is."""
+    return _function(text, name)
+
+
 @lru_cache(maxsize=256)
 def _function(text: str, name: str) -> Callable[[Any], Any]:
     """A dotted name, or a source whose last function is it. A source is the user's own code, as that of a step is."""

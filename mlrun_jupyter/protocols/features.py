@@ -101,6 +101,10 @@ class OfflineTable(Protocol):
         """What the commits up to this version left, the newest value of each."""
         ...
 
+    def committed(self, name: str) -> int:
+        """The number of the last transaction of that name; 0: there was none."""
+        ...
+
     def files(self, version: int | None = None) -> list[str]:
         """The Parquet files of a version, as URLs that fsspec reads."""
         ...

@@ -92,6 +92,7 @@ class OfflineStoreTests:
             with pytest.raises(MLRunConflictError):
                 store.table("lab", "flights").append(_rows(["a"], [1.0]), transaction=("stream", number))
         table.append(_rows(["b"], [2.0]), transaction=("stream", 6))
+        assert (table.committed("stream"), table.committed("other"), store.table("lab", "none").committed("stream")) == (6, 0, 0)
         assert _read(table) == [("a", 1.0), ("b", 2.0)]
 
     def test_two_writers_at_once_lose_nothing(self, open_store: Callable[[], OfflineStore]) -> None:

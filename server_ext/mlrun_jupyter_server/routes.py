@@ -14,7 +14,16 @@ from mlrun_jupyter_server.dashboards.opening import Open
 from mlrun_jupyter_server.dashboards.proxy import Proxy
 from mlrun_jupyter_server.dashboards.websocket import Socket
 from mlrun_jupyter_server.events import Events
-from mlrun_jupyter_server.rest import artifacts, cells, completion, features, functions, projects, runs
+from mlrun_jupyter_server.rest import (
+    artifacts,
+    cells,
+    completion,
+    features,
+    functions,
+    projects,
+    runs,
+    streams,
+)
 from mlrun_jupyter_server.schema.features import DashboardQuery, FeatureKind
 
 PREFIX = "mlrun/v1"
@@ -81,6 +90,9 @@ ROUTES: tuple[Route, ...] = (
     Route("projects/{project}/features", {"GET": OP("A page of feature sets and vectors", features.features, query=schema.FeatureQuery, response=schema.FeaturePage)}),
     *_features("feature-set"),
     *_features("feature-vector"),
+    Route("projects/{project}/streams/{stream}", {
+        "POST": OP("Push events", streams.push, body=dict[str, Any] | list[dict[str, Any]], response=schema.Pushed, status=201),
+    }),
     Route("runs/{uid}", {
         "GET": OP("A run", runs.run, response=schema.RunDetail),
         "DELETE": OP("Delete a run that is over", runs.delete, response=schema.Deleted, slow=True),

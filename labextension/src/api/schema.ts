@@ -278,6 +278,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mlrun/v1/projects/{project}/streams/{stream}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Push events */
+        post: operations["postProjectsProjectStreamsStream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mlrun/v1/runs/{uid}": {
         parameters: {
             query?: never;
@@ -1121,6 +1138,10 @@ export interface components {
             /** @default  */
             next_page_token: string;
         };
+        /** Pushed */
+        Pushed: {
+            pushed: number;
+        };
         /** Record */
         Record: {
             packages: {
@@ -1907,6 +1928,42 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    postProjectsProjectStreamsStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, unknown> | Record<string, unknown>[];
+            };
+        };
+        responses: {
+            /** @description Push events */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pushed"];
                 };
             };
             /** @description What went wrong */

@@ -156,6 +156,10 @@ class DeltaTable:
                 return {}
             limit *= 4
 
+    def committed(self, name: str) -> int:
+        table = self._open()
+        return int((table.transaction_version(name) if table is not None else None) or 0)
+
     def history(self) -> list[dict[str, Any]]:
         table = self._open()
         if table is None:

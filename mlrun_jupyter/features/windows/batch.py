@@ -95,7 +95,8 @@ def build(
     """
     import polars as pl
 
-    state = state or State(aggregations, late)
+    # one that knows of no entity is as good as false
+    state = state if state is not None else State(aggregations, late)
     work = _work(frame, keys, time, known_at, state.plan, part=0).sort(*keys, _ARRIVED, _ROW)
     # what is older than any answer needs is left out, but the newest rows say how late others were
     work = work.with_columns(pl.col(_TIME).max().over(keys).alias("__newest")).filter(pl.col(_TIME) >= pl.col("__newest") - state.plan.reach)
@@ -169,7 +170,9 @@ def _columns(work: Any, made: Plan) -> dict[str, Any]:
             series = series.cast(pl.Int64)
         elif dtype.is_float():
             # zero has no sign, and NaN is no value
-            series = series.cast(pl.Float64).fill_nan(None) + 0.0
+            series = series.cast(pl.Float64).fill_nan(None)
+            # adding zero would do, if it were not left out as doing nothing
+            series = series.set((series == 0.0).fill_null(False), 0.0)
         elif dtype.is_integer() and dtype not in (pl.Int128, pl.UInt64):
             series = series.cast(pl.Int64)
         elif dtype == pl.UInt64:

@@ -9,6 +9,8 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from mlrun_jupyter.features.windows.exact import ratio, units, variance
@@ -24,18 +26,19 @@ class Ring:
     """:ivar head: bucket of the newest row, with or without a value.
     :ivar order: numbers of the buckets that have values, ascending.
     :ivar sums: exact, in units of ``2**-shift``; infinities are counted apart, in ``infinite``: bucket → (positive ones, negative ones).
-    :ivar low: for each window the place in ``order`` of its first bucket, as seen from ``head``; likewise ``count``, ``total``, ``square``.
-    :ivar top: for each window its maximum without the bucket ``head``; ``bottom`` the minimum.
+    :ivar low: for each window the place in ``order`` of its first bucket, as seen from ``head``.
+    :ivar count: for each window how many values it has without the bucket ``head``, so that a row in that one changes one number and not one of each
+        window; likewise ``total``, ``square``, ``top`` (the maximum), ``bottom`` (the minimum).
     """
 
     __slots__ = (
-        "bottom", "count", "counts", "firsts", "head", "infinite", "lane", "lasts", "low", "maxima", "minima", "one", "order", "scale", "shift", "square", "squared",
-        "squares", "summed", "sums", "top", "total",
+        "bottom", "count", "counts", "firsts", "head", "infinite", "kinds", "lane", "lasts", "lengths", "low", "maxima", "minima", "one", "order", "pick", "scale",
+        "shift", "square", "squared", "squares", "summed", "sums", "top", "total",
     )  # fmt: skip
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        self.summed, self.squared = lane.sums, lane.squares
+        self.summed, self.squared, self.kinds, self.lengths, self.pick = _shape(lane)
         self.head = NEVER
         self.order: list[int] = []
         self.counts: list[int] = []
@@ -71,27 +74,55 @@ class Ring:
 
         :param oldest: buckets before this one are needed by nobody any more.
         """
-        order, counts, sums, squares = self.order, self.counts, self.sums, self.squares
-        closed = len(order)
+        order = self.order
+        last = there = len(order)
         # what was the head is a bucket like the others from now on
-        was_head = closed and order[-1] == self.head
-        for index, window in enumerate(self.lane.windows):
-            bound = bucket - window.buckets + 1
-            low = start = self.low[index]
-            while low < closed and order[low] < bound:
-                self.count[index] -= counts[low]
-                if sums:
-                    self.total[index] -= sums[low]
-                if squares:
-                    self.square[index] -= squares[low]
-                low += 1
-            self.low[index] = low
-            if self.maxima:
-                self.top[index] = _moved(max, self.maxima, start, low, self.top[index], -_INFINITE, was_head)
-            if self.minima:
-                self.bottom[index] = _moved(min, self.minima, start, low, self.bottom[index], _INFINITE, was_head)
+        joins = bool(there) and order[-1] == self.head
+        if joins:
+            last -= 1
         self.head = bucket
-        if order and order[0] < oldest:
+        if not there:
+            return
+        counts, sums, squares, maxima, minima = self.counts, self.sums, self.squares, self.maxima, self.minima
+        lows, count, total = self.low, self.count, self.total
+        newest = order[-1]
+        for index, length in enumerate(self.lengths):
+            bound = bucket - length + 1
+            low = start = lows[index]
+            while low < last and order[low] < bound:
+                low += 1
+            if low != start:
+                if low == start + 1:
+                    count[index] -= counts[start]
+                    if sums:
+                        total[index] -= sums[start]
+                    if squares:
+                        self.square[index] -= squares[start]
+                else:
+                    count[index] -= sum(counts[start:low])
+                    if sums:
+                        total[index] -= sum(sums[start:low])
+                    if squares:
+                        self.square[index] -= sum(squares[start:low])
+                if maxima and max(maxima[start:low]) >= self.top[index]:
+                    self.top[index] = max(maxima[low:last], default=-_INFINITE)
+                if minima and min(minima[start:low]) <= self.bottom[index]:
+                    self.bottom[index] = min(minima[low:last], default=_INFINITE)
+            if joins:
+                if newest < bound:
+                    low += 1
+                else:
+                    count[index] += counts[-1]
+                    if sums:
+                        total[index] += sums[-1]
+                    if squares:
+                        self.square[index] += squares[-1]
+                    if maxima and maxima[-1] > self.top[index]:
+                        self.top[index] = maxima[-1]
+                    if minima and minima[-1] < self.bottom[index]:
+                        self.bottom[index] = minima[-1]
+            lows[index] = low
+        if order[0] < oldest:
             self._drop(bisect_left(order, oldest))
 
     def _drop(self, number: int) -> None:
@@ -116,39 +147,25 @@ class Ring:
 
     def add(self, bucket: int, time: int, value: Any) -> None:
         """A value, in the bucket of the newest row or an older one."""
-        lane, order = self.lane, self.order
-        place = len(order) - 1
-        if place < 0 or order[place] != bucket:
+        order = self.order
+        if order and order[-1] == bucket:
+            place = len(order) - 1
+        else:
             place = self._cell(bucket)
         self.counts[place] += 1
-        inside = range(len(lane.windows)) if bucket == self.head else [i for i, each in enumerate(lane.windows) if bucket > self.head - each.buckets]
-        for index in inside:
-            self.count[index] += 1
+        exact = 0
         if self.summed or self.squared:
             exact = self._exact(bucket, value)
             if self.summed:
                 self.sums[place] += exact
-                for index in inside:
-                    self.total[index] += exact
             if self.squared:
-                exact *= exact
-                self.squares[place] += exact
-                for index in inside:
-                    self.square[index] += exact
-        if self.maxima:
-            value = float(value)
-            if value > self.maxima[place]:
-                self.maxima[place] = value
-            if bucket != self.head:
-                for index in inside:
-                    self.top[index] = max(self.top[index], value)
-        if self.minima:
-            value = float(value)
-            if value < self.minima[place]:
-                self.minima[place] = value
-            if bucket != self.head:
-                for index in inside:
-                    self.bottom[index] = min(self.bottom[index], value)
+                self.squares[place] += exact * exact
+        if self.maxima or self.minima:
+            number = float(value)
+            if self.maxima and number > self.maxima[place]:
+                self.maxima[place] = number
+            if self.minima and number < self.minima[place]:
+                self.minima[place] = number
         if self.firsts or self.lasts:
             kept = value if isinstance(value, _KEPT) else float(value)
             # before: earlier in time; a later one of the same time comes behind it
@@ -156,31 +173,66 @@ class Ring:
                 self.firsts[place] = (time, kept)
             if self.lasts and (self.lasts[place][0] <= time or self.counts[place] == 1):
                 self.lasts[place] = (time, kept)
+        if bucket != self.head:
+            self._add_late(bucket, exact, value)
+
+    def _add_late(self, bucket: int, exact: int, value: Any) -> None:
+        """A value in an older bucket, into the running totals of the windows that have it."""
+        for index, length in enumerate(self.lengths):
+            if bucket <= self.head - length:
+                continue
+            self.count[index] += 1
+            if self.summed:
+                self.total[index] += exact
+            if self.squared:
+                self.square[index] += exact * exact
+            if self.maxima:
+                self.top[index] = max(self.top[index], float(value))
+            if self.minima:
+                self.bottom[index] = min(self.bottom[index], float(value))
 
     def _cell(self, bucket: int) -> int:
         """The place of the bucket, made when it is not there."""
         order = self.order
-        place = bisect_left(order, bucket)
-        if place < len(order) and order[place] == bucket:
-            return place
-        lane, operations = self.lane, self.lane.operations
-        order.insert(place, bucket)
-        self.counts.insert(place, 0)
-        if self.summed:
-            self.sums.insert(place, 0)
-        if self.squared:
-            self.squares.insert(place, 0)
-        if "max" in operations:
-            self.maxima.insert(place, -_INFINITE)
-        if "min" in operations:
-            self.minima.insert(place, _INFINITE)
-        if "first" in operations:
-            self.firsts.insert(place, (0, None))
-        if "last" in operations:
-            self.lasts.insert(place, (0, None))
-        for index, window in enumerate(lane.windows):
-            if bucket <= self.head - window.buckets:
-                self.low[index] += 1
+        high, low, first, last = self.kinds
+        if not order or bucket > order[-1]:
+            order.append(bucket)
+            self.counts.append(0)
+            if self.summed:
+                self.sums.append(0)
+            if self.squared:
+                self.squares.append(0)
+            if high:
+                self.maxima.append(-_INFINITE)
+            if low:
+                self.minima.append(_INFINITE)
+            if first:
+                self.firsts.append((0, None))
+            if last:
+                self.lasts.append((0, None))
+            place = len(order) - 1
+        else:
+            place = bisect_left(order, bucket)
+            if order[place] == bucket:
+                return place
+            order.insert(place, bucket)
+            self.counts.insert(place, 0)
+            if self.summed:
+                self.sums.insert(place, 0)
+            if self.squared:
+                self.squares.insert(place, 0)
+            if high:
+                self.maxima.insert(place, -_INFINITE)
+            if low:
+                self.minima.insert(place, _INFINITE)
+            if first:
+                self.firsts.insert(place, (0, None))
+            if last:
+                self.lasts.insert(place, (0, None))
+        if bucket != self.head:
+            for index, length in enumerate(self.lengths):
+                if bucket <= self.head - length:
+                    self.low[index] += 1
         return place
 
     def _exact(self, bucket: int, value: Any) -> int:
@@ -217,40 +269,49 @@ class Ring:
         if self.infinite:
             self.read(self.head, into)
             return
-        maxima, minima, one = self.maxima, self.minima, self.one
-        operations = self.lane.operations
-        at_head = bool(self.order) and self.order[-1] == self.head
-        add = into.append
+        order, one = self.order, self.one
+        at_head = bool(order) and order[-1] == self.head
+        more = self.counts[-1] if at_head else 0
+        summed = self.sums[-1] if at_head and self.summed else 0
+        squared = self.squares[-1] if at_head and self.squared else 0
+        high = self.maxima[-1] if at_head and self.maxima else -_INFINITE
+        low = self.minima[-1] if at_head and self.minima else _INFINITE
+        pick, totals, tops, bottoms = self.pick, self.total, self.top, self.bottom
         for index, count in enumerate(self.count):
+            count += more
             if not count:
-                into += [0.0 if operation == "count" else None for operation in operations]
+                into += [0.0 if operation == "count" else None for operation in self.lane.operations]
                 continue
-            for operation in operations:
-                if operation == "sum" or operation == "avg":
-                    try:
-                        value: Any = self.total[index] / one
-                    except OverflowError:
-                        value = ratio(self.total[index], self.shift)
-                    add(value if operation == "sum" else value / count)
+            try:
+                total = (totals[index] + summed) / one
+            except OverflowError:
+                total = ratio(totals[index] + summed, self.shift)
+            top, bottom = tops[index], bottoms[index]
+            if pick is not None:
+                into += pick((float(count), total, total / count, high if high > top else top, low if low < bottom else bottom))
+                continue
+            for operation in self.lane.operations:
+                if operation == "sum":
+                    into.append(total)
+                elif operation == "avg":
+                    into.append(total / count)
                 elif operation == "count":
-                    add(float(count))
+                    into.append(float(count))
                 elif operation == "max":
-                    value = self.top[index]
-                    add(maxima[-1] if at_head and maxima[-1] > value else value)
+                    into.append(high if high > top else top)
                 elif operation == "min":
-                    value = self.bottom[index]
-                    add(minima[-1] if at_head and minima[-1] < value else value)
+                    into.append(low if low < bottom else bottom)
                 elif operation == "last":
-                    add(self.lasts[-1][1])
+                    into.append(self.lasts[-1][1])
                 elif operation == "first":
-                    add(self.firsts[self.low[index]][1])
+                    into.append(self.firsts[self.low[index]][1])
                 elif operation == "sqr":
-                    add(ratio(self.square[index], 2 * self.shift))
+                    into.append(ratio(self.square[index] + squared, 2 * self.shift))
                 elif count > 1:
-                    value = variance(count, self.total[index], self.square[index], self.shift)
-                    add(math.sqrt(value) if operation == "stddev" else value)
+                    value = variance(count, totals[index] + summed, self.square[index] + squared, self.shift)
+                    into.append(math.sqrt(value) if operation == "stddev" else value)
                 else:
-                    add(None)
+                    into.append(None)
 
     def read(self, bucket: int, into: list[Any]) -> None:
         """The features at any bucket, from the buckets that are kept."""
@@ -330,9 +391,9 @@ class Ring:
         closed = len(self.order) - (1 if self.order and self.order[-1] == self.head else 0)
         for index, window in enumerate(self.lane.windows):
             low = self.low[index] = bisect_left(self.order, self.head - window.buckets + 1)
-            self.count[index] = sum(self.counts[low:])
-            self.total[index] = sum(self.sums[low:])
-            self.square[index] = sum(self.squares[low:])
+            self.count[index] = sum(self.counts[low:closed])
+            self.total[index] = sum(self.sums[low:closed])
+            self.square[index] = sum(self.squares[low:closed])
             self.top[index] = max(self.maxima[low:closed], default=-_INFINITE)
             self.bottom[index] = min(self.minima[low:closed], default=_INFINITE)
 
@@ -340,16 +401,19 @@ class Ring:
 _KEPT = (str, bytes, datetime)
 
 
-def _moved(
-    best: Callable[..., float], values: list[float], start: int, low: int, known: float, nothing: float, was_head: bool | int
-) -> float:  # fmt: skip
-    """The best of a window without its head, after ``values[start:low]`` left and the old head joined."""
-    left = values[start:low]
-    if left:
-        leaves = best(left)
-        if best(known, leaves) == leaves:
-            return best(values[low:], default=nothing)
-    return best(known, values[-1]) if was_head and low < len(values) else known
+_PICKED = ("count", "sum", "avg", "max", "min")
+
+
+@cache
+def _shape(lane: Lane) -> tuple[bool, bool, tuple[bool, bool, bool, bool], tuple[int, ...], Callable[[Any], Any] | None]:
+    """What of a lane is asked for with every row: sums, squares, (max, min, first, last), lengths of windows, and how its results are put into order."""
+    operations = lane.operations
+    kinds = ("max" in operations, "min" in operations, "first" in operations, "last" in operations)
+    pick: Callable[[Any], Any] | None = None
+    if set(operations) <= set(_PICKED):
+        places = [_PICKED.index(operation) for operation in operations]
+        pick = itemgetter(*places) if len(places) > 1 else lambda found: (found[places[0]],)
+    return lane.sums, lane.squares, kinds, tuple(window.buckets for window in lane.windows), pick
 
 
 def _with_infinities(total: float, plus: int, minus: int) -> float:

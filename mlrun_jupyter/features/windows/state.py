@@ -43,8 +43,10 @@ class State:
         self.plan = _plan(tuple(aggregations), late)
         self.report = Report()
         self._entities: dict[str, _Entity] = {}
-        # for each lane: which column, how wide are its buckets, how late may rows be, are texts refused
-        self._lanes = [(lane, lane.column, lane.size, lane.late, lane.numeric, len(lane.windows) * len(lane.operations)) for lane in self.plan.lanes]
+        # for each lane: which column, and are texts refused
+        self._reads = [(lane.column, lane.numeric) for lane in self.plan.lanes]
+        # how wide are its buckets, how late may rows be, how many buckets before such a row's are needed, how many features it makes
+        self._lanes = [(lane.size, lane.late, -lane.oldest(lane.late), len(lane.windows) * len(lane.operations)) for lane in self.plan.lanes]
 
     def __len__(self) -> int:
         return len(self._entities)
@@ -68,24 +70,44 @@ class State:
         :param row: its columns; one that is missing is null.
         :raises FeatureDataError: for a value that cannot be aggregated; nothing is changed then.
         """
+        get = row.get
+        values = [_value(get(column), column, numeric) for column, numeric in self._reads]
+        return dict(zip(self.plan.features, self._push(key, time, values), strict=True))
+
+    def push_many(self, keys: Sequence[str], times: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> list[list[Any]]:
+        """:meth:`push` of rows in their order, given as columns. Returns the features as columns, in the order of the plan.
+
+        :raises FeatureDataError: for a value that cannot be aggregated; nothing is changed then.
+        """
+        if not keys:
+            return [[] for _ in self.plan.features]
+        given = [
+            [value + 0.0 if value.__class__ is float and value == value else _value(value, column, numeric) for value in columns[column]]
+            for column, numeric in self._reads
+        ]  # fmt: skip
+        push = self._push
+        made = [push(key, time, values) for key, time, values in zip(keys, times, zip(*given, strict=True), strict=True)]
+        return [list(column) for column in zip(*made, strict=True)]
+
+    def _push(self, key: str, time: int, values: Sequence[Any]) -> list[Any]:
+        """:param values: for each lane the one that its rings take."""
         entity = self._entities.get(key)
-        values = [_value(row.get(lane[1]), lane[1], lane[4]) for lane in self._lanes]
         if entity is None:
             entity = self._entities[key] = _Entity(self.plan)
         newest = entity.newest
         out: list[Any] = []
         if time >= newest:
             entity.newest = time
-            for value, ring, (lane, _, size, _, _, _) in zip(values, entity.rings, self._lanes, strict=True):
+            for value, ring, (size, late, back, _) in zip(values, entity.rings, self._lanes, strict=True):
                 bucket = time // size
                 if bucket > ring.head:
-                    ring.move(bucket, lane.oldest(time))
+                    ring.move(bucket, (time - late) // size - back)
                 if value is not None:
                     ring.add(bucket, time, value)
                 ring.newest(out)
-            return dict(zip(self.plan.features, out, strict=True))
+            return out
         refused = False
-        for value, ring, (_, _, size, late, _, number) in zip(values, entity.rings, self._lanes, strict=True):
+        for value, ring, (size, late, _, number) in zip(values, entity.rings, self._lanes, strict=True):
             if time < newest - late:
                 refused = True
                 out += [None] * number
@@ -98,7 +120,7 @@ class State:
             self.report.refuse(key, time, newest)
         else:
             self.report.late += 1
-        return dict(zip(self.plan.features, out, strict=True))
+        return out
 
     def at(self, key: str, time: int, *, closed: bool = False) -> dict[str, Any]:
         """What is known of the entity's windows at a moment; nothing is changed.
@@ -110,11 +132,11 @@ class State:
         if entity is None:
             return dict.fromkeys(self.plan.features)
         out: list[Any] = []
-        for ring, (lane, _, size, late, _, number) in zip(entity.rings, self._lanes, strict=True):
+        for ring, (size, late, _, number) in zip(entity.rings, self._lanes, strict=True):
             if time < entity.newest - late:
                 out += [None] * number
             else:
-                ring.read(time // size - (1 if closed and lane.fixed else 0), out)
+                ring.read(time // size - (1 if closed and ring.lane.fixed else 0), out)
         return dict(zip(self.plan.features, out, strict=True))
 
     # -- stores ---------------------------------------------------------------------------------------------------

@@ -52,11 +52,12 @@ from mlrun_jupyter_server.schema.runs import (
     RunSummary,
     Started,
 )
+from mlrun_jupyter_server.schema.streams import Pushed
 
 __all__ = [
     "Analysis", "AnalysisProblem", "ArtifactDetail", "ArtifactPage", "ArtifactQuery", "ArtifactSummary", "ArtifactTag", "CellToAnalyse",
     "CompareQuery", "Comparison", "Completion", "CompletionQuery", "Completions", "ContentQuery", "Deleted", "DiffQuery", "Empty", "Error",
     "ErrorBody", "EventQuery", "FeatureDetail", "FeaturePage", "FeatureQuery", "FeatureSummary", "FunctionDetail", "FunctionPage", "FunctionQuery", "FunctionSummary", "Journal", "JournalQuery", "Lines",
-    "Metrics", "MetricsQuery", "NewProject", "NewRun", "Opened", "PageQuery", "Project", "Projects", "Rerun", "RunDetail", "RunPage", "RunQuery",
+    "Metrics", "MetricsQuery", "NewProject", "NewRun", "Opened", "PageQuery", "Project", "Projects", "Pushed", "Rerun", "RunDetail", "RunPage", "RunQuery",
     "RunSummary", "Started", "Status", "ToOpen", "UriQuery",
 ]  # fmt: skip
