@@ -145,6 +145,8 @@ def ingest(
         raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
     notes: list[str] = []
     certificates: list[dict[str, Any]] = []
+    if place.online is None and document.keys and any(one.kind == "online" for one in document.targets):
+        notes.append("rows are not served by key, since the online store needs the package lmdb: pip install 'mlrun-jupyter[features]'")
     with recorded(place, document, source) as run:
         place.definitions.put_feature_object(document)
         table = place.table(document)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -159,3 +161,26 @@ def test_windows_of_keys_of_every_type_are_served(project: Any, keys: list[Any])
     fset.ingest(pl.DataFrame({"k": [keys[0], keys[0], keys[1]], "time": times(0, 5, 5), "x": [1.0, 2.0, 4.0]}))
     served = fstore.FeatureVector("v", ["w.x_sum_1h"]).get_online_feature_service()
     assert served.get([{"k": keys[0]}, {"k": keys[1]}], as_list=True, at=START + timedelta(minutes=6)) == [[3.0], [4.0]]
+
+
+def test_what_was_known_before_does_not_replace_what_is_served_though_it_comes_later(project: Any) -> None:
+    def rows(value: float, known: float) -> pd.DataFrame:
+        return pd.DataFrame({"origin": ["JFK"], "time": times(0), "known": times(known), "delay": [value]})
+
+    fset = made("restated", "origin", rows(2.0, 20), known_at="known")
+    fset.ingest(rows(1.0, 10))
+    with service(["restated.delay"]) as served:
+        assert served.get([{"origin": "JFK"}]) == [{"delay": 2.0}]
+    fset.ingest(rows(3.0, 30))
+    with service(["restated.delay"]) as served:
+        assert served.get([{"origin": "JFK"}]) == [{"delay": 3.0}]
+
+
+def test_an_ingest_says_when_there_is_no_online_store(project: Any) -> None:
+    code = (
+        "import sys\nsys.modules['lmdb'] = None\nimport pandas as pd\nimport mlrun_jupyter as mlrun\nimport mlrun_jupyter.feature_store as fstore\n"
+        "mlrun.get_or_create_project('lab')\ndone = fstore.FeatureSet('offline', entities=['origin']).ingest(pd.DataFrame({'origin': ['JFK'], 'x': [1]}))\n"
+        "print(done.version, done.notes)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("0 ") and "the online store needs the package lmdb" in said
