@@ -20,6 +20,12 @@ describe('the word at a place', () => {
     expect(at('%%mlrun train --executor |')).toEqual(['value', '', '--executor']);
   });
 
+  it('is an option of a feature set where the cell fills one', () => {
+    expect(at('%%mlrun features weather --en|')).toEqual(['option', '--en', 'features']);
+    expect(at('%%mlrun features weather --entity origin\n--ti|\nframe')).toEqual(['option', '--ti', 'features']);
+    expect(at('%%mlrun features --pa|')).toEqual(['option', '--pa']);
+  });
+
   it('is a command or what that takes', () => {
     expect(at('x = 1\n%mlrun sh|')).toEqual(['command', 'sh']);
     expect(at('run = %mlrun run tr|')).toEqual(['function', 'tr']);

@@ -79,3 +79,13 @@ async def test_a_set_that_changes_is_told(ask: Any, jp_fetch: Any, weather: Any,
     text = b"".join(told)
     going.cancel()
     assert b"event: feature\n" in text and b'"rows":4' in text
+
+
+async def test_a_cell_of_features_is_understood_before_it_runs(ask: Any, project: Any) -> None:
+    cell = "%%mlrun features weather --entity origin --timestamp hour\nimport pandas as pd\npd.DataFrame({'origin': ['JFK'], 'hour': [0]})"
+    found = await ask("cells", "analyse", body={"source": cell, "project": "lab"})
+    assert found["name"] == "weather-ingest" and not found["problems"] and found["hash"] and found["up_to_date"] is False
+    wrong = await ask("cells", "analyse", body={"source": "%%mlrun features weather --entity origin\nprint(unknown)\nfor i in (): pass", "project": "lab"})
+    assert "leaves no rows" in wrong["problems"][0]["message"]
+    words = {one["text"] for one in (await ask("complete", params={"kind": "option", "function": "features", "prefix": "--"}))["items"]}
+    assert {"--entity", "--timestamp", "--aggregate", "--input"} <= words and "--returns" not in words

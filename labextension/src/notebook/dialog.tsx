@@ -5,7 +5,18 @@ import { useEffect, useRef, useState } from 'react';
 import type { Analysis } from '../api/types';
 import { Boundary, Trans, useTrans } from '../parts';
 import { IDraft, Taken, acceptable, draftOf, headOf } from './draft';
-import { IDeclared, IHead, asName, isFunctionCell, isName, read, replaceHead, split, write } from './line';
+import {
+  IDeclared,
+  IHead,
+  asName,
+  isFeatureCell,
+  isFunctionCell,
+  isName,
+  read,
+  replaceHead,
+  split,
+  write
+} from './line';
 
 export interface IAsk {
   source: string;
@@ -84,6 +95,10 @@ function Form({ ask, changed }: { ask: IAsk; changed(head: string, good: boolean
   const { head, body } = split(ask.source);
 
   useEffect(() => {
+    if (isFeatureCell(ask.source)) {
+      setFailed(trans.__('This cell fills a feature set. Change its line in the cell; completion knows the options.'));
+      return;
+    }
     let stands: IHead | null = null;
     try {
       stands = head.length ? read(head) : null;

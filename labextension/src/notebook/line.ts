@@ -24,6 +24,11 @@ export function isFunctionCell(source: string): boolean {
   return START.test(source.slice(0, 200));
 }
 
+/** Whether the cell is one of `%%mlrun features NAME`, whose rows go into a feature set. */
+export function isFeatureCell(source: string): boolean {
+  return /^\s*%%mlrun\s+features\s+[^-\s]/.test(source.slice(0, 200));
+}
+
 /** The first line and those below it that go on with options, and the rest. */
 export function split(source: string): { head: string[]; body: string } {
   const lines = source.split('\n');

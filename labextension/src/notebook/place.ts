@@ -1,5 +1,5 @@
 /** What stands at a place of a magic line: the kind of word that may be there. */
-import { split } from './line';
+import { isFeatureCell, split } from './line';
 
 export interface IPlace {
   /** As `GET complete` has it. */
@@ -23,9 +23,10 @@ export function placeOf(source: string, offset: number): IPlace | null {
   const { head } = split(source);
   const number = source.slice(0, start).split('\n').length - 1;
   if (head.length && (number < head.length || (number === head.length && text.startsWith('--')))) {
-    return number === 0
-      ? ofCell(text.replace(/^\s*%%mlrun(?=\s)/, '%%mlrun'), offset)
-      : ofCell(`%%mlrun - ${text}`, offset);
+    const place =
+      number === 0 ? ofCell(text.replace(/^\s*%%mlrun(?=\s)/, '%%mlrun'), offset) : ofCell(`%%mlrun - ${text}`, offset);
+    // its options are others
+    return place?.kind === 'option' && isFeatureCell(source) ? { ...place, function: 'features' } : place;
   }
   const line = LINE.exec(text);
   return line ? ofLine(text.slice(line[0].length), offset) : null;

@@ -41,9 +41,9 @@ def _options(parser: argparse.ArgumentParser) -> list[Completion]:
 
 
 def _of_cells(core: Core, asked: CompletionQuery) -> list[Completion]:
-    from mlrun_jupyter.notebooks.lines import cell_parser
+    from mlrun_jupyter.notebooks.lines import cell_parser, features_parser
 
-    return _options(cell_parser())
+    return _options(features_parser() if asked.function == "features" else cell_parser())
 
 
 def _of_runs(core: Core, asked: CompletionQuery) -> list[Completion]:

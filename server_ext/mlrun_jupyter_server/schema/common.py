@@ -62,7 +62,7 @@ class NewProject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class CompletionQuery(msgspec.Struct, frozen=True):
     kind: Literal["option", "run-option", "command", "value", "function", "parameter", "run", "artifact", "project", "path"]
-    """``option``: of ``%%mlrun``; ``run-option``: of ``%mlrun run``; ``command``: of ``%mlrun``; ``value``: what may stand behind
+    """``option``: of ``%%mlrun``, or with the ``function`` ``features`` of ``%%mlrun features``; ``run-option``: of ``%mlrun run``; ``command``: of ``%mlrun``; ``value``: what may stand behind
     ``option``, or behind the colon of its declaration; ``parameter``: of ``function``; ``path``: files and folders
     below the server's own folder."""
     prefix: str = ""
