@@ -26,9 +26,10 @@ demo: $(VENV)/.installed-demo  ## run the quick start on real data and show wher
 	@$(BIN)/mlrun-jupyter demo
 
 test: $(VENV)/.installed-dev  ## all tests: real kernels, real stores
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/e2e/lab tests
+	@# in their order: by their number, the files of few long tests would come last, and one process would wait for them
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e/lab tests
 	@# Playwright's event loop and those of the server's tests do not bear each other in one process
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e/lab
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e/lab
 
 soak: $(VENV)/.installed-dev  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m soak tests
