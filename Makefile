@@ -33,6 +33,7 @@ test: $(VENV)/.installed-dev  ## all tests: real kernels, real stores
 
 soak: $(VENV)/.installed-dev  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m soak tests
+	@KILL_ROUNDS=10 $(BIN)/python -m pytest tests/faults/test_random_kills.py
 
 lab: $(VENV)/.installed-demo  ## JupyterLab with the examples
 	@$(BIN)/jupyter lab --notebook-dir examples

@@ -27,7 +27,7 @@ from mlrun_jupyter.warm import scratch
 pytestmark = pytest.mark.fault
 
 AT_ONCE = 6
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
 """Kills of each kind are ``AT_ONCE * ROUNDS``; there are four kinds here, and Dask's are in ``test_dask.py``."""
 
 BODY = (
