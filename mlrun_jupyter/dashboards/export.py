@@ -27,7 +27,7 @@ def export(page: Any, path: Path, *, title: str, theme: str = "default") -> Path
     page.save(buffer, resources=INLINE, title=title, embed=False)
     text = _whole(buffer.getvalue())
     c = COLOURS[theme]
-    style = f"<style>html,body{{background:{c['back']};margin:0}} body{{padding:20px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color-scheme:{'dark' if theme == 'dark' else 'light'}}}</style>"
+    style = f"<style>html,body{{background:{c['back']};margin:0}} body{{padding:20px !important;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color-scheme:{'dark' if theme == 'dark' else 'light'}}}</style>"
     # the first one; the libraries that follow have such words in their texts
     text = text.replace("<head>", f"<head>{style}", 1)
     path.parent.mkdir(parents=True, exist_ok=True)
