@@ -280,8 +280,9 @@ def _join_part(job: Job, at: int, part: int, *after: Any) -> None:
         rows = joins.load(_emptied(join.part), join.read, job.window)
     elif not join.part.windows:
         document = join.part.document
-        # in order once, and not for each batch again
-        rows = rows.sort(*(name for name in (document.timestamp_key, document.known_at) if name), ARRIVAL).with_columns(pl.int_range(pl.len()).alias(ARRIVAL))
+        # in order once, and not for each batch again; when rows were known has a say only where it is asked for
+        names = (document.timestamp_key, document.known_at if job.known else "")
+        rows = rows.sort(*(name for name in names if name), ARRIVAL).with_columns(pl.int_range(pl.len()).alias(ARRIVAL))
     for _, left in spill.batches(asked, job.batch):
         found = joins.joined(left, rows, join, time=job.time, known=job.known, notes=[])
         # a join by keys alone may widen them
