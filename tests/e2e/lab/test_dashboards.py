@@ -36,7 +36,7 @@ def test_mlflow_shows_the_run_and_its_page_can_do_nothing_else(page: Any, lab: L
     page.locator("#mlrun-mlflow-all").get_by_text("MLflow starts.").wait_for()
     picture(page, "mlflow-waiting")
     frame = frame_of(page, "mlflow")
-    frame.get_by_text("tracked").first.wait_for(timeout=60_000)
+    frame.get_by_text("tracked").first.wait_for(timeout=150_000)
     picture(page, "mlflow")
     # its own page of a run, from the run's view
     execute(page, "mlrun:open-run", uid=uid)

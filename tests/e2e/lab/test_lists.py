@@ -64,7 +64,6 @@ def test_a_list_is_walked_with_the_keyboard(page: Any, lab: Lab, many: str) -> N
         if at(page) == "train-00000":
             break
         page.wait_for_timeout(100)
-    panel.get_by_text("train-00000").wait_for()
     assert at(page) == "train-00000"
     page.keyboard.press("Enter")
     page.locator(".mlrun-Run").get_by_role("heading", name="train-00000").wait_for()
