@@ -182,6 +182,11 @@ def ready(page: Page) -> None:
     page.evaluate("jupyterapp.restored")
 
 
+def settled(page: Page) -> None:
+    """Waits until the launcher of a fresh page has taken the focus, which it does a second after the page is drawn: keys that are pressed before may be lost."""
+    page.wait_for_function("document.activeElement?.classList.contains('jp-Launcher')")
+
+
 def execute(page: Page, command: str, **arguments: Any) -> None:
     """Executes a command of JupyterLab and waits for it."""
     page.evaluate("async ([command, arguments]) => { await jupyterapp.commands.execute(command, arguments) }", [command, arguments])

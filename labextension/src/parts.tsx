@@ -136,6 +136,8 @@ export function VirtualList<T>({ label, items, height, keyOf, draw, open, end, c
     } else if ((next + 1) * height > list.scrollTop + list.clientHeight) {
       list.scrollTop = (next + 1) * height - list.clientHeight;
     }
+    // the browser tells of scrolling later; until then the row that is named as the active one would not be there
+    setPlace({ top: list.scrollTop, seen: list.clientHeight });
   };
   const anchor = useRef(0);
   const toggle = (index: number, range: boolean) => {

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.browser import Lab, execute, idle
+from tests.browser import Lab, execute, idle, settled
 
 
 def test_the_palette_and_the_menus_have_the_commands(page: Any, lab: Lab) -> None:
-    # whatever takes the focus while the page comes to rest closes the palette
-    for _ in range(10):
-        execute(page, "apputils:activate-command-palette")
-        page.keyboard.type("mlrun")
-        page.wait_for_timeout(500)
-        found = page.evaluate("[...document.querySelectorAll('.lm-CommandPalette-itemLabel')].map(each => each.textContent)")
-        if "Show the MLRun Panel" in found:
-            break
-        page.keyboard.press("Escape")
+    settled(page)
+    execute(page, "apputils:activate-command-palette")
+    page.keyboard.type("mlrun")
+    page.locator(".lm-CommandPalette-itemLabel", has_text="Show the MLRun Panel").wait_for()
+    found = page.evaluate("[...document.querySelectorAll('.lm-CommandPalette-itemLabel')].map(each => each.textContent)")
     assert {"Show the MLRun Panel", "New MLRun Notebook", "Open MLflow", "Open Dask Dashboard"} <= set(found)
     page.keyboard.press("Escape")
     for menu, label in (("View", "Show the MLRun Panel"), ("View", "Open MLflow"), ("Edit", "Turn into Function…")):
