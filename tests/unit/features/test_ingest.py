@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -272,3 +274,15 @@ def test_a_dask_frame_is_written_partition_by_partition_in_one_commit(place: Pla
     assert len(one.history()) == 2, "nothing is half written"
     assert "brought together" in " ".join(made("parts").ingest(parts, upsert=True).notes)
     assert bulk.gathered(one.document, upsert=False) == ""
+
+
+def test_without_the_packages_for_rows_nothing_is_stored_and_the_next_step_is_named(project: Any) -> None:
+    code = (
+        "import sys\nsys.modules.update(polars=None, deltalake=None)\nimport pandas as pd\nimport mlrun_jupyter as mlrun\nimport mlrun_jupyter.feature_store as fstore\n"
+        "from mlrun_jupyter.errors import MLRunMissingDependencyError\nmlrun.get_or_create_project('lab')\nfset = fstore.FeatureSet('bare', entities=['origin'])\n"
+        "try:\n    fset.ingest(pd.DataFrame({'origin': ['JFK']}))\nexcept MLRunMissingDependencyError as error:\n    print(error)\n"
+        "print(len(fstore.list_feature_sets()))\nfset.save()\n"
+        "try:\n    fstore.FeatureVector('v', ['bare.x']).get_offline_features()\nexcept MLRunMissingDependencyError as error:\n    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.count("pip install 'mlrun-jupyter[features]'") == 2 and "\n0\n" in said
