@@ -14,9 +14,14 @@ from mlrun_jupyter.runs.display import Table, shown
 
 def listing(project: str = "", **conditions: Any) -> Table:
     """Sets, then vectors."""
-    sets = feature_store.list_feature_sets(project, **conditions)
-    vectors = feature_store.list_feature_vectors(project, **{key: value for key, value in conditions.items() if key != "entity"}) if "entity" not in conditions else ()
-    return objects([*sets, *vectors], sets.next_page_token)
+    return objects(*both(project, **conditions))
+
+
+def both(project: str = "", *, entity: str = "", page_token: str = "", **conditions: Any) -> tuple[list[FeatureObject], str]:
+    """A page of sets, with the first one the vectors, which have no keys of their own; and the token of the next page."""
+    sets = feature_store.list_feature_sets(project, entity=entity, page_token=page_token, **conditions)
+    vectors = feature_store.list_feature_vectors(project, **conditions) if not entity and not page_token else ()
+    return [*sets, *vectors], sets.next_page_token
 
 
 def objects(rows: Sequence[FeatureObject], next_page_token: str = "") -> Table:

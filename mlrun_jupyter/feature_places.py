@@ -13,7 +13,6 @@ from mlrun_jupyter.registry import OFFLINE_STORES, ONLINE_STORES
 
 if TYPE_CHECKING:
     from mlrun_jupyter.features.places import Place
-    from mlrun_jupyter.model.features import FeatureSet, FeatureVector
     from mlrun_jupyter.session import Session
 
 SCHEME = "vector://"
@@ -95,85 +94,6 @@ def vector_file(session: Session, uri: str, project: str) -> tuple[str, str]:
     document: Any = place.definitions.get_feature_object("feature-vector", home, name, tag=tag, hash=digest).document
     path, _ = materialised(place, document, session.home / "features" / "vectors" / home)
     return document.uri, str(path)
-
-
-def read_definition(file: Path) -> FeatureSet | FeatureVector:
-    """What a YAML file defines: a set if it has entities, a vector if it has a list of features as texts.
-
-    :raises DefinitionError: for a file that is neither, with the place of the fault.
-    """
-    import msgspec
-    import yaml
-
-    from mlrun_jupyter.errors import DefinitionError
-    from mlrun_jupyter.model.features import FeatureSet, FeatureVector
-
-    try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-        features = found.get("features") if isinstance(found, dict) else None
-        features = features if isinstance(features, list) else ()
-        if not isinstance(found, dict) or not ({"entities", "features"} & set(found)):
-            raise DefinitionError(f"{file} defines no features", why="it has neither entities nor features", next_step="write it with to_yaml(), or name another file")
-        vector = "entities" not in found and bool(features) and all(isinstance(one, str) for one in features)
-        kind: Any = FeatureVector if vector else FeatureSet
-        document: FeatureSet | FeatureVector = msgspec.convert(found, kind)
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{file} cannot be read", why=" ".join(str(error).split()), next_step="correct the file") from error
-    checked(document)
-    return document
-
-
-def checked(document: FeatureSet | FeatureVector) -> None:
-    """What the constructors check, for a definition that a file or a request gives.
-
-    :raises MLRunInvalidArgumentError: for names, durations, aggregations or references that cannot be.
-    """
-    from mlrun_jupyter.model import features as model
-    from mlrun_jupyter.model.names import check_label
-
-    if isinstance(document, model.FeatureVector):
-        check_label(document.name, "feature vector")
-        for text in (*document.features, *([document.label_feature] if document.label_feature else [])):
-            model.reference(text)
-        return
-    check_label(document.name, "feature set")
-    for name in (*document.keys, *(one.name for one in document.features), *filter(None, (document.timestamp_key, document.known_at, document.label_column))):
-        model.check_column(name)
-    if document.ttl:
-        model.seconds(document.ttl, "a time to live")
-    for one in document.aggregations:
-        model.aggregation(one.column, one.operations, one.windows, one.period, one.name, one.late)
-
-
-def register(session: Session, project: str, folder: Path) -> list[str]:
-    """Store the definitions that lie as YAML in a project's folder ``features``, where they are not the latest already; returns their names.
-
-    :raises DefinitionError: for a file that cannot be read; nothing is stored then.
-    """
-    import msgspec
-
-    from mlrun_jupyter.errors import MLRunNotFoundError
-    from mlrun_jupyter.features import catalogue
-    from mlrun_jupyter.model.features import FeatureSet
-
-    files = sorted([*folder.glob("*.set.yaml"), *folder.glob("*.vector.yaml")])
-    if not files:
-        return []
-    place = place_of(session, project)
-    documents = [msgspec.structs.replace(read_definition(file), project=project) for file in files]
-    changed = []
-    for document in documents:
-        kind: Any = "feature-set" if isinstance(document, FeatureSet) else "feature-vector"
-        try:
-            known = place.definitions.get_feature_object(kind, project, document.name).document.hash
-        except MLRunNotFoundError:
-            known = ""
-        if known != document.hash:
-            place.definitions.put_feature_object(document)
-            changed.append(document.name)
-    if changed:
-        catalogue.refresh(place)
-    return changed
 
 
 def has_features(session: Session, project: str) -> bool:

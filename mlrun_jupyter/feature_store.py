@@ -22,7 +22,8 @@ from mlrun_jupyter.errors import (
     MLRunMissingDependencyError,
     MLRunNotFoundError,
 )
-from mlrun_jupyter.feature_places import place_of, read_definition, split, take_along
+from mlrun_jupyter.feature_files import read_definition
+from mlrun_jupyter.feature_places import place_of, split, take_along
 from mlrun_jupyter.features import catalogue, sets
 from mlrun_jupyter.features.catalogue import Found
 from mlrun_jupyter.features.ingest import Ingested

@@ -17,7 +17,8 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     NoProjectError,
 )
-from mlrun_jupyter.feature_places import forget, has_features, register
+from mlrun_jupyter.feature_files import register
+from mlrun_jupyter.feature_places import forget, has_features
 from mlrun_jupyter.handles import ArtifactList, FunctionObject, RunList, RunObject
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml

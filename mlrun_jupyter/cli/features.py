@@ -53,15 +53,11 @@ def features_list(
     project: str | None = None, as_json: bool = False,
 ) -> None:  # fmt: skip
     """Sets, then vectors; a page of each at a time."""
-    from mlrun_jupyter import feature_displays, feature_store
+    from mlrun_jupyter import feature_displays
 
     home = current_project(project).name
-    conditions: dict[str, Any] = {"text": text, "owner": owner, "labels": labels, "limit": limit}
-    sets = feature_store.list_feature_sets(home, entity=entity, page_token=page_token, **conditions)
-    # vectors have no keys of their own, and stand on the first page
-    vectors = feature_store.list_feature_vectors(home, **conditions) if not entity and not page_token else []
-    rows = [*sets, *vectors]
-    show(feature_displays.objects(rows, sets.next_page_token), as_json, [_document(one.kind, one.document, one.status, one.tags) for one in rows])
+    rows, token = feature_displays.both(home, entity=entity, page_token=page_token, text=text, owner=owner, labels=labels, limit=limit)
+    show(feature_displays.objects(rows, token), as_json, [_document(one.kind, one.document, one.status, one.tags) for one in rows])
 
 
 @features.command("find")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,7 @@ def _of_set(fset: Any) -> Shown:
     made = Shown(
         "feature-set", document.name, document, status, columns, status.stats, status.rows, lazy.sort(order).tail(SAMPLE).drop(ARRIVAL).collect(), None, time,
         _facts_of_set(document, status, place), _graph(place, document.uri, status.definition),
-        use=f"import mlrun_jupyter.feature_store as fstore\n\nfset = fstore.get_feature_set({document.name!r}, {document.project!r})\nframe = fset.to_dataframe()",
+        use=catalogue.python(document),
         steps=" → ".join(step.name for step in document.steps),
     )  # fmt: skip
     if document.steps and status.version >= 0:
@@ -123,18 +123,15 @@ def _of_set(fset: Any) -> Shown:
 
 
 def _facts_of_set(document: Any, status: Any, place: Any) -> list[tuple[str, str]]:
-    from mlrun_jupyter.features.places import online_table
-
     newest = (status.stats.get(document.timestamp_key) or {}).get("max", "") if document.timestamp_key else ""
     facts = [
         ("rows", f"{status.rows:,}"), ("version", str(status.version)), ("ingested", ago(status.updated)), ("newest event", f"{str(newest)[:19].replace('T', ' ')} UTC, {ago(str(newest))}" if newest else ""),
         ("keys", ", ".join(document.keys)), ("time", document.timestamp_key), ("known at", document.known_at), ("time to live", document.ttl), ("owner", document.owner),
         ("labels", ", ".join(f"{k}={v}" for k, v in document.labels.items())), ("source", "" if not document.source or document.source.kind == "sql" else document.source.path),
     ]  # fmt: skip
-    if place.online is not None and any(target.get("kind") == "online" for target in status.targets):
-        info = place.online().info(online_table(status, document.name))
-        moment = datetime.fromtimestamp(info["newest"] / 1_000_000, UTC).isoformat() if document.timestamp_key and info["rows"] else ""
-        facts.append(("online", f"{info['rows']:,} entities" + (f", newest {ago(moment)}" if moment else "")))
+    there = catalogue.served(place, document, status)
+    if there is not None:
+        facts.append(("online", f"{there[0]:,} entities" + (f", newest {ago(there[1])}" if there[1] else "")))
     return facts
 
 
@@ -154,7 +151,7 @@ def _of_vector(vector: Any) -> Shown:
     made = Shown(
         "feature-vector", document.name, document, vector.status, columns, statistics.collect(frame, schema), frame.height, frame.tail(SAMPLE), None, time, facts,
         _graph(vector.place(), document.uri), response.notes,
-        use=f"import mlrun_jupyter.feature_store as fstore\n\nvector = fstore.get_feature_vector({document.name!r}, {document.project!r})\ntrain = vector.get_offline_features().to_dataframe()",
+        use=catalogue.python(document),
     )  # fmt: skip
     made.curves = _curves(frame.lazy(), time, made.numeric) if time else None
     return made

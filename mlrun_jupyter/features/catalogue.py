@@ -8,13 +8,14 @@ The file is written without Intake, since each definition that changes writes it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.tables import versions_of
 from mlrun_jupyter.model.features import (
     Entity,
@@ -111,6 +112,23 @@ def search(
             if column.role in roles and said and named and all(_has(column.labels, label) for label in labels):
                 found.append(column)
     return found
+
+
+def python(document: FeatureSet | FeatureVector) -> str:
+    """Lines that get the features."""
+    head = "import mlrun_jupyter.feature_store as fstore\n\n"
+    if isinstance(document, FeatureSet):
+        return f"{head}fset = fstore.get_feature_set({document.name!r}, {document.project!r})\nframe = fset.to_dataframe()"
+    return f"{head}vector = fstore.get_feature_vector({document.name!r}, {document.project!r})\ntrain = vector.get_offline_features().to_dataframe()"
+
+
+def served(place: Place, document: FeatureSet, status: Status) -> tuple[int, str] | None:
+    """How many entities the online store has of a set, and the time of the newest event (ISO 8601; empty for a set without times); ``None``: it has none of it."""
+    if place.online is None or not any(one.get("kind") == "online" for one in status.targets):
+        return None
+    info = place.online().info(online_table(status, document.name))
+    timed = document.timestamp_key and info["rows"]
+    return info["rows"], datetime.fromtimestamp(info["newest"] / 1_000_000, UTC).isoformat() if timed else ""
 
 
 def _has(labels: Mapping[str, str], condition: str) -> bool:

@@ -29,8 +29,6 @@ from mlrun_jupyter.model.features import (
     Status,
     Target,
     aggregation,
-    check_column,
-    seconds,
 )
 from mlrun_jupyter.model.names import check_label
 
@@ -68,7 +66,9 @@ class Definition:
         return self.document if self.document.project else msgspec.structs.replace(self.document, project=self.place().project)
 
     def _change(self, **changes: Any) -> None:
-        self.document = msgspec.structs.replace(self.document, **changes)
+        changed = msgspec.structs.replace(self.document, **changes)
+        model.check(changed)
+        self.document = changed
 
     def save(self, tag: str = "") -> None:
         """Store this version; ``latest`` and the tag point to it then. Written as YAML into the project's folder as well."""
@@ -122,19 +122,12 @@ class FeatureSet(Definition):
         if document is not None:
             self.document = document
             return
-        if ttl:
-            seconds(ttl, "a time to live")
-        if schema_policy not in ("refuse", "add", "evolve"):
-            raise MLRunInvalidArgumentError(f"{schema_policy!r} is no schema policy", next_step="use refuse, add or evolve")
-        if partition_by not in ("", "hour", "day", "month", "year"):
-            raise MLRunInvalidArgumentError(f"{partition_by!r} is no part of time", next_step="use hour, day, month or year")
-        for one in filter(None, (timestamp_key, known_at, label_column)):
-            check_column(one, "column")
         self.document = model.FeatureSet(
             name=check_label(name, "feature set"), description=description, timestamp_key=timestamp_key, engine=engine, label_column=label_column, known_at=known_at,
             ttl=ttl, passthrough=passthrough, schema_policy=schema_policy, partition_by=partition_by, owner=owner, labels=dict(labels or {}),  # type: ignore[arg-type]
             relations={column: str(getattr(key, "name", key)) for column, key in (relations or {}).items()},
         )  # fmt: skip
+        model.check(self.document)
         for entity in entities:
             self.add_entity(entity)
         if source is not None:
@@ -145,18 +138,13 @@ class FeatureSet(Definition):
     def add_entity(self, entity: Entity | str, value_type: str = "", description: str = "", labels: Mapping[str, str] | None = None) -> FeatureSet:
         """Add a key column; several make a composite key."""
         made = entity if isinstance(entity, Entity) else Entity(entity, value_type, description, dict(labels or {}))
-        check_column(made.name, "entity")
-        _check_type(made.value_type, made.name)
         self._change(entities=(*(one for one in self.document.entities if one.name != made.name), made))
         return self
 
     def add_feature(self, feature: Feature | str, name: str = "", **options: Any) -> FeatureSet:
         """Describe a column: type, description, validator, default."""
         made = feature if isinstance(feature, Feature) else Feature(feature, **options)
-        made = msgspec.structs.replace(made, name=check_column(name or made.name))
-        _check_type(made.value_type, made.name)
-        if made.name in self.document.keys:
-            raise FeatureError(f"{made.name!r} is a key of {self.name!r}", why="a column is a key or a feature", next_step="choose another name")
+        made = msgspec.structs.replace(made, name=name or made.name)
         self._change(features=(*(one for one in self.document.features if one.name != made.name), made))
         return self
 
@@ -359,14 +347,13 @@ class FeatureVector(Definition):
         if document is not None:
             self.document = document
             return
-        for text in (*features, *([label_feature] if label_feature else [])):
-            model.reference(text)
         self.document = model.FeatureVector(
             name=check_label(name, "feature vector"), description=description, features=tuple(features), label_feature=label_feature,
             first_set=join_graph.first if join_graph else "", joins=tuple(join_graph.steps) if join_graph else (), with_indexes=with_indexes, owner=owner,
             relations={key: {left: str(getattr(right, "name", right)) for left, right in value.items()} for key, value in (relations or {}).items()},
             labels=dict(labels or {}),
         )  # fmt: skip
+        model.check(self.document)
 
     def get_offline_features(self, entity_rows: Any = None, entity_timestamp_column: str = "", target: Any = None, **options: Any) -> Any:
         """The features as of each row's time; see :func:`mlrun_jupyter.features.vectors.offline_features`."""
@@ -425,11 +412,6 @@ class JoinGraph:
 
 def _set_name(one: Any) -> str:
     return str(getattr(one, "name", one))
-
-
-def _check_type(kind: str, name: str) -> None:
-    if kind and kind not in model.VALUE_TYPES:
-        raise MLRunInvalidArgumentError(f"{kind!r} is no type of {name!r}", why=f"types are {', '.join(model.VALUE_TYPES)}", next_step=f"nearest are {frames.near(kind, model.VALUE_TYPES)}")
 
 
 def _as(frame: Any, df_module: Any) -> Any:

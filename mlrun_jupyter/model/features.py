@@ -9,13 +9,15 @@ URIs are MLRun's: ``store://feature-sets/<project>/<name>[:tag][@hash]`` and ``s
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any, Literal
 
 import msgspec
 
-from mlrun_jupyter.errors import MLRunInvalidArgumentError, NameInvalidError
+from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError, NameInvalidError
 from mlrun_jupyter.model.canonical import content_hash
+from mlrun_jupyter.model.names import check_label
 
 OPERATIONS = ("count", "sum", "sqr", "max", "min", "first", "last", "avg", "stdvar", "stddev")
 """Of aggregations; ``mean`` is read as ``avg``."""
@@ -27,6 +29,8 @@ VALUE_TYPES = (
 )  # fmt: skip
 """As in MLRun, as far as a table can hold them. ``int`` and ``float`` have 64 bits; ``datetime`` is in UTC, in microseconds."""
 SEVERITIES = ("info", "warning", "error")
+POLICIES = ("refuse", "add", "evolve")
+PARTS = ("hour", "day", "month", "year")
 Kind = Literal["feature-set", "feature-vector"]
 _COLUMN = re.compile(r"[^\W\d]\w*")
 _REFERENCE = re.compile(
@@ -343,6 +347,45 @@ class FeatureVector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     @property
     def uri(self) -> str:
         return f"store://feature-vectors/{self.project}/{self.name}@{self.hash}"
+
+
+def check(document: FeatureSet | FeatureVector) -> None:
+    """Whether all that a definition says can be; for those that users build, and those that a file gives.
+
+    :raises MLRunInvalidArgumentError: for names, types, durations, aggregations or references that cannot be.
+    """
+    if isinstance(document, FeatureVector):
+        check_label(document.name, "feature vector")
+        for text in (*document.features, *([document.label_feature] if document.label_feature else [])):
+            reference(text)
+        return
+    check_label(document.name, "feature set")
+    if document.ttl:
+        seconds(document.ttl, "a time to live")
+    if document.schema_policy not in POLICIES:
+        raise MLRunInvalidArgumentError(f"{document.schema_policy!r} is no schema policy", next_step=f"use one of {', '.join(POLICIES)}")
+    if document.partition_by not in ("", *PARTS):
+        raise MLRunInvalidArgumentError(f"{document.partition_by!r} is no part of time", next_step=f"use one of {', '.join(PARTS)}")
+    for name in filter(None, (document.timestamp_key, document.known_at, document.label_column)):
+        check_column(name, "column")
+    for key in document.entities:
+        check_column(key.name, "entity")
+        check_type(key.value_type, key.name)
+    for one in document.features:
+        check_column(one.name)
+        check_type(one.value_type, one.name)
+    both = [one.name for one in document.features if one.name in document.keys]
+    if both:
+        raise FeatureError(f"{both[0]!r} is a key of {document.name!r}", why="a column is a key or a feature", next_step="choose another name")
+    for each in document.aggregations:
+        aggregation(each.column, each.operations, each.windows, each.period, each.name, each.late)
+
+
+def check_type(kind: str, name: str) -> None:
+    """:raises MLRunInvalidArgumentError: for what is no type of a column."""
+    if kind and kind not in VALUE_TYPES:
+        near = difflib.get_close_matches(kind, VALUE_TYPES, 3)
+        raise MLRunInvalidArgumentError(f"{kind!r} is no type of {name!r}", why=f"types are {', '.join(VALUE_TYPES)}", next_step=f"nearest are {', '.join(near)}" if near else "use one of these")
 
 
 class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

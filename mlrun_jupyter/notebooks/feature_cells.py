@@ -10,7 +10,7 @@ import argparse
 import ast
 
 from mlrun_jupyter.errors import DefinitionError, MLRunInvalidArgumentError
-from mlrun_jupyter.model.features import aggregation
+from mlrun_jupyter.model.features import PARTS, POLICIES, aggregation
 from mlrun_jupyter.model.names import check_label
 
 ROWS = "_rows"
@@ -25,8 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ttl", default="", metavar="24h", help="how old a row may be to be joined or served")
     parser.add_argument("--aggregate", "-a", action="append", default=[], metavar="COLUMN:avg,max:1h,24h[:10m]", help="windows over a column, for each entity: operations, windows, and the period by which they slide")
     parser.add_argument("--label-column", default="", metavar="COLUMN", help="what a model is to predict")
-    parser.add_argument("--schema-policy", default="refuse", choices=("refuse", "add", "evolve"), help="what becomes of rows with other columns than the table")
-    parser.add_argument("--partition-by", default="", choices=("hour", "day", "month", "year"), help="files are parted by this of the time")
+    parser.add_argument("--schema-policy", default="refuse", choices=POLICIES, help="what becomes of rows with other columns than the table")
+    parser.add_argument("--partition-by", default="", choices=PARTS, help="files are parted by this of the time")
     parser.add_argument("--owner", default="", metavar="NAME", help="who answers for the set")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--append", action="store_true", help="the rows are added to those that are there; else they replace them, and a cell that is executed twice does no harm")

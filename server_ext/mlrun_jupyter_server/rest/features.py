@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from mlrun_jupyter_server.core import Core
@@ -93,6 +92,7 @@ def feature(core: Core, kind: FeatureKind, project: str, text: str) -> FeatureDe
         except MLRunNotFoundError:
             # nothing was ever refused
             quarantined = 0
+    served = catalogue.served(place, document, status) if of_set else None
     columns = catalogue.columns(document, status) if of_set else [
         catalogue.Found(name, document.name, project, "label" if name == document.label_feature else "feature", kind) for name, kind in status.schema.items()
     ]  # fmt: skip
@@ -104,13 +104,13 @@ def feature(core: Core, kind: FeatureKind, project: str, text: str) -> FeatureDe
         source=_source(document.source) if of_set and document.source else "",
         steps=tuple(FeatureStep(step.name, step.kind, step.args, step.after) for step in document.steps) if of_set else (),
         certificate=describe(status.certificate) if of_set and document.steps and status.version >= 0 else "",
-        preview=status.preview, quarantined=quarantined, online=_online(place, document, status) if of_set else None, run=status.run,
+        preview=status.preview, quarantined=quarantined, online=FeatureOnline(*served) if served else None, run=status.run,
         history=tuple(
             TableVersion(int(row["version"]), str(row["time"]), str(row["operation"]), row.get("rows"), str(row.get("marks", {}).get("run", ""))) for row in history
         ),
         versions=tuple(FeatureVersion(each.document.hash, each.document.created, each.tags) for each in versions),
         read=tuple(FeatureRead(str(t["set"]), int(t["version"]), str(t.get("definition", ""))) for t in status.targets if t.get("kind") == "read"),
-        yaml=to_yaml(document), use=_use(document, of_set),
+        yaml=to_yaml(document), use=catalogue.python(document),
     )  # fmt: skip
 
 
@@ -133,22 +133,3 @@ def _shown(stats: dict[str, Any]) -> dict[str, Any]:
 def _source(source: Any) -> str:
     # what stands for a database may hold a password
     return str(source.kind if source.kind == "sql" else source.path or source.name or source.kind)
-
-
-def _online(place: Any, document: Any, status: Any) -> FeatureOnline | None:
-    from mlrun_jupyter.features.places import online_table
-
-    if place.online is None or not any(one.get("kind") == "online" for one in status.targets):
-        return None
-    info = place.online().info(online_table(status, document.name))
-    newest = datetime.fromtimestamp(info["newest"] / 1_000_000, UTC).isoformat() if document.timestamp_key and info["rows"] else ""
-    return FeatureOnline(info["rows"], newest)
-
-
-def _use(document: Any, of_set: bool) -> str:
-    head = "import mlrun_jupyter.feature_store as fstore\n\n"
-    if of_set:
-        return f"{head}fset = fstore.get_feature_set({document.name!r}, {document.project!r})\nframe = fset.to_dataframe()"
-    return f"{head}vector = fstore.get_feature_vector({document.name!r}, {document.project!r})\ntrain = vector.get_offline_features().to_dataframe()"
-
-
