@@ -32,6 +32,8 @@ class Page(web.RequestHandler):
         seen.append((self.request.method, self.request.uri, dict(self.request.headers)))
         if path == "away":
             self.redirect("http://evil.example/steal")
+        elif path == "health":
+            self.finish(self.application.settings["health"])
         elif path == "home":
             self.redirect("/status?a=1")
         elif path == "large":
@@ -58,11 +60,11 @@ class Echo(websocket.WebSocketHandler):
 @pytest.fixture
 def dashboard(io_loop: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
     """What stands for a scheduler's dashboard: a server of its own."""
-    app = web.Application([(r"/(?:status)/ws", Echo), (r"/(.*)", Page)], seen=[])
+    app = web.Application([(r"/(?:status)/ws", Echo), (r"/(.*)", Page)], seen=[], health="ok")
     sock, port = bind_unused_port()
     server = HTTPServer(app)
     server.add_sockets([sock])
-    yield type("Dashboard", (), {"port": port, "seen": app.settings["seen"]})
+    yield type("Dashboard", (), {"port": port, "seen": app.settings["seen"], "settings": app.settings})
     server.stop()
 
 
@@ -121,6 +123,20 @@ async def test_a_run_whose_cluster_has_gone_says_so(ask: Ask, recorded: str, das
     assert f"127.0.0.1:{free}" in error["what"] and error["next_step"]
 
 
+async def test_another_service_at_the_address_is_not_shown(ask: Ask, recorded: str, dashboard: Any) -> None:
+    dashboard.settings["health"] = "<html>a service of somebody else</html>"
+    for body in ({"run": recorded}, {}):
+        error = (await ask("dashboards", "dask", body=body, status=504 if body else 409))["error"]
+        assert f"127.0.0.1:{dashboard.port}" in error["what"] + error["why"]
+    assert {entry[1] for entry in dashboard.seen} == {"/health"}
+
+
+async def test_a_port_that_an_ended_run_had_is_not_taken_for_its_cluster(ask: Ask, recorded: str, dashboard: Any, lab: Any) -> None:
+    lab._session.store.update_run(recorded, lambda run: msgspec.structs.replace(run, state="completed"))
+    assert (await ask("dashboards", "dask", body={}, status=409))["error"]["what"] == "no Dask cluster runs now"
+    assert not dashboard.seen
+
+
 async def test_the_authorizer_is_asked_at_each_request(ask: Ask, send: Any, recorded: str, dashboard: Any, jp_serverapp: Any) -> None:
     path = (await ask("dashboards", "dask", body={"run": recorded}))["path"]
     asked: list[str] = []
@@ -137,8 +153,39 @@ async def test_the_authorizer_is_asked_at_each_request(ask: Ask, send: Any, reco
 def test_what_changes_something_in_mlflow_is_execution() -> None:
     api = "ajax-api/2.0/mlflow/"
     asked = [("GET", api + "runs/get", "read"), ("POST", api + "runs/search", "read"), ("POST", api + "runs/delete", "execute"),
-             ("POST", api + "experiments/create", "execute"), ("PUT", api + "artifacts", "execute"), ("DELETE", api + "runs", "execute")]  # fmt: skip
+             ("POST", api + "experiments/create", "execute"), ("PUT", api + "artifacts", "execute"), ("DELETE", api + "runs", "execute"),
+             ("POST", "graphql", "read"), ("POST", "ajax-api/3.0/mlflow/traces/batchGetInfos", "read"),
+             ("POST", "ajax-api/3.0/mlflow/traces/metrics", "read"), ("POST", "ajax-api/3.0/mlflow/traces/delete-traces", "execute")]  # fmt: skip
     assert [proxy.action_of("mlflow", method, path) for method, path, _ in asked] == [action for *_, action in asked]
+
+
+ROUTES = """
+import json, mlflow.server, mlflow.server.fastapi_app as fast
+def paths(routes, prefix=""):
+    for route in routes:
+        if hasattr(route, "original_router"):
+            yield from paths(route.original_router.routes, prefix + (getattr(route.include_context, "prefix", "") or ""))
+        elif getattr(route, "path", ""):
+            yield prefix + route.path
+found = {str(rule) for rule in mlflow.server.app.url_map.iter_rules()} | set(paths(fast.create_fastapi_app(mlflow.server.app).routes))
+print(json.dumps(sorted(found)))
+"""
+
+
+def test_of_all_that_mlflow_serves_only_what_shows_runs_is_passed_on() -> None:
+    out = subprocess.run([sys.executable, "-c", ROUTES], check=True, capture_output=True, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}).stdout
+    paths = [path.removeprefix("/") for path in msgspec.json.decode(out.splitlines()[-1])]
+    # the same under both prefixes
+    paths += [path.replace("ajax-api/", "api/") for path in paths]
+    acting = re.compile("gateway|assistant|webhook|mcp|jobs|invoke|invocations|promptlab|prompt-optimization|/demo|telemetry|scorer|issues|v1/|skills|mpu|presigned/")
+    assert sum(bool(acting.search(path)) for path in paths) > 100, "MLflow's routes are named otherwise now"
+    assert not [path for path in paths if acting.search(path) and proxy.passed_on(path)]
+    # and all of that: what is neither is new in MLflow, and somebody has to say what it is
+    assert not [path for path in paths if not acting.search(path) and not proxy.passed_on(path)]
+    for path in ("", "static-files/static/js/main.js", "ajax-api/2.0/mlflow/runs/search", "graphql", "get-artifact", "ajax-api/2.0/mlflow/metrics/get-history-bulk"):
+        assert proxy.passed_on(path), path
+    for path in ("ajax-api/9.0/mlflow/new-thing", "docs", "openapi.json", "console"):
+        assert not proxy.passed_on(path), path
 
 
 def test_a_ticket_ends_when_nobody_looks_and_is_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +199,12 @@ def test_a_ticket_ends_when_nobody_looks_and_is_the_users_own(monkeypatch: pytes
     last = made.give("mlflow", "", "ada")
     last.used -= tickets.LASTS + 1
     assert made.find(last.text) is None
+    # a socket that still brings something is a look
+    watched = made.give("dask", "http://watched", "ada")
+    watched.used -= tickets.LASTS - 1
+    watched.use()
+    watched.used -= 2
+    assert made.find(watched.text) is watched
 
 
 async def test_bokehs_socket_is_passed_on_both_ways(ask: Ask, recorded: str, dashboard: Any, http_server_port: Any, jp_base_url: str, jp_auth_header: Any) -> None:
@@ -249,7 +302,9 @@ async def test_the_child_ends_when_nobody_looks_and_comes_back_when_somebody_doe
         os.kill(pid, signal.SIGKILL)
         while server.socket:
             await asyncio.sleep(0.05)
-        assert (await send(head, "GET")).body == b"OK" and server.pid not in (0, pid) and not folder.exists()
+        # those who look at the same moment all wait for the one that starts
+        assert {found.body for found in await asyncio.gather(*(send(head, "GET") for _ in range(5)))} == {b"OK"}
+        assert server.pid not in (0, pid) and not folder.exists()
         assert not (await asyncio.to_thread(psutil.wait_procs, all_of_it, 30))[1]
         all_of_it, folder = family(), Path(server.socket).parent
         # nobody looks
@@ -259,6 +314,24 @@ async def test_the_child_ends_when_nobody_looks_and_comes_back_when_somebody_doe
             await asyncio.sleep(0.05)
         monkeypatch.setattr(server, "idle", 1800.0)
         assert (await send(head, "GET")).body == b"OK"
+
+
+async def test_a_server_that_ends_while_its_child_starts_takes_it_along(ask: Ask, lab: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow, "_command", lambda: [sys.executable, "-c", "import time; time.sleep(300)"])
+    server = jp_serverapp.web_app.settings["mlrun_core"].dashboards.mlflow
+    opening = asyncio.create_task(ask("dashboards", "mlflow", body={}, status=500))
+    while not server.pid:
+        await asyncio.sleep(0.02)
+    child = psutil.Process(server.pid)
+    assert server.socket == "", "it does not answer yet"
+    await server.stop()
+    assert (await opening)["error"]["what"] == "MLflow's server did not start"
+    assert not (await asyncio.to_thread(psutil.wait_procs, [child], 30))[1]
+
+
+def test_the_password_of_a_tracking_server_stays_here() -> None:
+    assert mlflow.served("https://ada:secret@mlflow.example:8443/team?token=x") == "https://mlflow.example:8443/team"
+    assert mlflow.served("postgresql://ada:secret@db/mlflow") == ""
 
 
 async def test_tracking_servers_are_linked_and_folders_refused(ask: Ask, lab: Any, jp_serverapp: Any) -> None:

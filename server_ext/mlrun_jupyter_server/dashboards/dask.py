@@ -5,9 +5,11 @@ The addresses are those that our own records and the settings name. A request ca
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from mlrun_jupyter.errors import (
     MLRunError,
@@ -18,7 +20,7 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter_server.core import Core
 
 DEADLINE = 3.0
-"""Seconds within which a dashboard takes a connection."""
+"""Seconds within which a dashboard answers."""
 RECENT = 50
 
 
@@ -48,16 +50,26 @@ def find(core: Core, uid: str = "") -> str:
     )  # fmt: skip
 
 
-def _candidates(core: Core) -> list[str]:
+def _candidates(core: Core) -> Iterator[str]:
     """Links, the best first: of runs that go on, of the cluster of this machine, of runs that ended lately."""
     store = core.session.store
-    going: list[Any] = [run for run, _ in store.unfinished()]
-    found = [run.place.get("dashboard", "") for run in going]
-    found.append(_local(core))
+    seen = {""}
+    for link in _links(core, store):
+        if link not in seen:
+            seen.add(link)
+            yield link
+
+
+def _links(core: Core, store: Any) -> Iterator[str]:
+    for run, _ in store.unfinished():
+        yield run.place.get("dashboard", "")
+    yield _local(core)
     for project in store.list_projects():
-        page = store.list_runs(project.name, limit=RECENT)
-        found += [run.place.get("dashboard", "") for run in page]
-    return list(dict.fromkeys(filter(None, found)))
+        for run in store.list_runs(project.name, limit=RECENT):
+            link = run.place.get("dashboard", "")
+            # a port of this machine that a run had may be anybody's by now
+            if urlsplit(link).hostname not in ("127.0.0.1", "::1", "localhost"):
+                yield link
 
 
 def _local(core: Core) -> str:
@@ -77,12 +89,30 @@ def _checked(link: str) -> str:
         raise MLRunPreconditionFailedError(f"the dashboard's address is {link!r}", why="it is no http address", next_step="look at it by that address")
     try:
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-        with socket.create_connection((parts.hostname, port), timeout=DEADLINE):
-            pass
-    except (OSError, ValueError) as error:
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        base = f"{parts.scheme}://{host}:{port}{parts.path.removesuffix('/status').rstrip('/')}"
+        _greet(base)
+    except (OSError, ValueError, HTTPException) as error:
         raise MLRunTimeoutError(
             f"the Dask dashboard at {parts.scheme}://{parts.netloc.rpartition('@')[2]} cannot be reached", why=str(error) or "nobody listens there",
             next_step="the cluster may have ended with its last run; start a run with the executor dask",
         ) from error
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}{parts.path.removesuffix('/status').rstrip('/')}"
+    return base
+
+
+def _greet(base: str) -> None:
+    """Another service may listen where the dashboard did; it is not passed on.
+
+    :raises OSError: when it is not Dask that answers, or nobody.
+    """
+    opener = build_opener(ProxyHandler({}), _Stay())
+    with opener.open(f"{base}/health", timeout=DEADLINE) as answer:
+        if answer.read(10).strip() != b"ok":
+            raise ConnectionError("what listens there is no dashboard of Dask")
+
+
+class _Stay(HTTPRedirectHandler):
+    """Leads nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None

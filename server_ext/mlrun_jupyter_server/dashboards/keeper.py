@@ -1,7 +1,7 @@
 """Runs a command and ends it with all its children when whoever started it has gone: ``python -P -m …keeper FOLDER COMMAND…``.
 
 The standard input is a pipe that nobody writes to. It ends when its other end does, in whatever way that ended. Then ``FOLDER``, which
-belongs to the command alone, goes as well.
+belongs to the command alone, goes as well. When the command ends by itself it stays, for whoever started it to read what was said.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GRACE = 5.0
 
 
 def main() -> None:
-    """Leads a group of processes, which it ends at last."""
+    """Leads a group of processes, which it ends at last, and itself with them."""
     if os.getpgid(0) != os.getpid():
         os.setpgid(0, 0)
     # what it sends to its group is not for itself; a handler, since children would take over that a signal is ignored
@@ -28,12 +28,11 @@ def main() -> None:
     ending = threading.Event()
     watcher = threading.Thread(target=_watch, args=(child, ending), daemon=True)
     watcher.start()
-    code = child.wait()
-    if watcher.is_alive() and not ending.is_set():
+    child.wait()
+    if not ending.is_set():
         # it ended by itself; its children do not outlive it
         _end(signal.SIGKILL)
     watcher.join()
-    sys.exit(code)
 
 
 def _watch(child: subprocess.Popen[bytes], ending: threading.Event) -> None:

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,22 +50,27 @@ class MlflowServer:
         self._used = 0.0
         self._starting = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
-        self.busy = 0
-        """Requests that are under way."""
+        self._ready = False
+        self._busy = 0
 
     @property
     def socket(self) -> str:
-        """Where it listens; nothing while it does not run."""
-        running = self._process is not None and self._process.returncode is None
-        return str(self._folder / SOCKET) if running and self._folder else ""
+        """Where it listens; nothing while it does not run, or does not answer yet."""
+        return str(self._folder / SOCKET) if self._ready and self.pid and self._folder else ""
 
     @property
     def pid(self) -> int:
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
 
-    def touch(self) -> None:
-        """Somebody looks."""
-        self._used = time.monotonic()
+    @contextlib.contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """While a request is under way it is not idle."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._used = time.monotonic()
 
     async def ensure(self, settings: Settings) -> str:
         """The socket of the server, once it answers.
@@ -73,8 +79,10 @@ class MlflowServer:
         :raises MLRunMissingDependencyError: without MLflow's server.
         :raises MLRunRuntimeError: when it does not start.
         """
+        self._used = time.monotonic()
+        if self.socket:
+            return self.socket
         async with self._starting:
-            self.touch()
             if not self.socket:
                 await self._start(settings)
             return self.socket
@@ -83,20 +91,23 @@ class MlflowServer:
         command = _command()
         await self.stop()
         # not below the home folder: the address of a socket has a hundred characters at most
-        self._folder = Path(tempfile.mkdtemp(prefix="mlrun-mlflow-", dir="/tmp" if len(tempfile.gettempdir()) > 60 else None))  # noqa: S108
-        log = self._folder / LOG
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="mlrun-mlflow-", dir="/tmp" if len(tempfile.gettempdir()) > 60 else None))  # noqa: S108
+        log = folder / LOG
         with log.open("wb") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "mlrun_jupyter_server.dashboards.keeper", str(self._folder), *command, "--uvicorn-opts", f"--uds {self._folder / SOCKET}",
-                stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, cwd=self._folder, env=_environment(settings), start_new_session=True,
+            # `stop` may come meanwhile, and takes what is kept
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "mlrun_jupyter_server.dashboards.keeper", str(folder), *command, "--uvicorn-opts", f"--uds {folder / SOCKET}",
+                stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, cwd=folder, env=_environment(settings), start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START
-        while time.monotonic() < deadline and self._process.returncode is None:
-            if await _answers(self._folder / SOCKET):
-                self.touch()
+        while time.monotonic() < deadline and process.returncode is None and self._process is process:
+            if await _answers(folder / SOCKET) and self._process is process:
+                self._ready, self._used = True, time.monotonic()
                 self._watcher = asyncio.create_task(self._watch())
                 return
             await asyncio.sleep(LOOK)
+        if self._process is not process:
+            raise MLRunRuntimeError("MLflow's server did not start", why="the server of Jupyter ends", next_step="open it again when Jupyter runs again")
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         kept = settings.home_path / "mlflow" / LOG
         with contextlib.suppress(OSError):
@@ -112,7 +123,7 @@ class MlflowServer:
         """Ends it when nobody looked for a while."""
         while self._process is not None and self._process.returncode is None:
             await asyncio.sleep(min(5.0, max(LOOK, self.idle / 4)))
-            if not self.busy and time.monotonic() - self._used > self.idle:
+            if not self._busy and time.monotonic() - self._used > self.idle:
                 if self._log is not None:
                     self._log.info("MLflow's server ends: nobody looked at it for %.0f s", self.idle)
                 self._watcher = None
@@ -121,6 +132,7 @@ class MlflowServer:
 
     async def stop(self) -> None:
         """End it, with its children."""
+        self._ready = False
         process, self._process = self._process, None
         folder, self._folder = self._folder, None
         watcher, self._watcher = self._watcher, None
@@ -142,8 +154,11 @@ class MlflowServer:
 
 
 def served(uri: str) -> str:
-    """The address of the tracking server, where the tracking store is one; else nothing."""
-    return uri if urlsplit(uri).scheme in ("http", "https") else ""
+    """The address of the tracking server, where the tracking store is one; else nothing. Without a password: it goes to whoever may look."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return ""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def deep(address: dict[str, str]) -> str:
@@ -164,7 +179,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     uri = settings.tracking
     if "sql" not in uri.partition(":")[0]:
         raise MLRunPreconditionFailedError(
-            f"MLflow's pages cannot be shown for the tracking URI {uri}", why="they are shown for databases, and linked for tracking servers",
+            f"MLflow's pages cannot be shown for a tracking URI of the kind {uri.partition(':')[0]!r}", why="they are shown for databases, and linked for tracking servers",
             next_step="look at it with MLflow itself, or set tracking_uri to a database or a server",
         )  # fmt: skip
     registry = os.environ.get("MLFLOW_REGISTRY_URI", "")

@@ -5,8 +5,10 @@ What a run made, and what MLflow shows of it, may hold scripts. In the origin of
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,10 +70,32 @@ SHIM_TEXT = """'use strict';
 """
 HEAD = f"""<head><style>button[data-assistant-ui] {{ display: none }}</style><script src="{SHIM}"></script>"""
 LARGEST = 100_000_000_000
+STALLED = 600.0
+"""Seconds without a byte after which a request is given up: a large artifact takes as long as its reader."""
 HTML_MOST = 5_000_000
-# what asks other services, or has an agent work on this machine, is no part of looking at runs
-CLOSED = re.compile(r"^(gateway/|ajax-api/\d\.\d/(jobs|mlflow/(assistant|gateway|webhooks|mcp)))|gateway-proxy|^v1/traces|^(api/)?\d\.\d/mlflow/webhooks")
-LOOKS = re.compile(r"(^|/)(search|search-datasets|get-history-bulk|get-history-bulk-interval|batchGet|search-traces|query)$")
+# what shows runs, models and traces, and what stands for their artifacts; what asks other services, runs jobs, or has an agent work on
+# this machine is no part of looking at runs, and what a later MLflow brings is not passed on unseen
+PAGES = re.compile(r"^$|^(static-files|build)/|^(graphql|health|version|get-artifact|model-versions/get-artifact)$")
+NOUNS = frozenset({
+    "artifacts", "datasets", "experiments", "get-online-trace-details", "get-trace-artifact", "label-schemas", "logged-models", "metrics",
+    "model-versions", "registered-models", "review-queues", "runs", "server-info", "traces", "unified-traces", "upload-artifact", "workspaces",
+})  # fmt: skip
+API = re.compile(r"^(?:ajax-)?api/\d\.\d/?(mlflow-artifacts/artifacts|mlflow/[^/]+)(/.*)?$")
+# reads by their nature, though they are posted; what GraphQL there calls a mutation only searches
+LOOKS = re.compile(
+    r"(^|/)(graphql|search|search-datasets|get-latest-versions|get-history-bulk|get-history-bulk-interval|batchGet|batchGetInfos|query"
+    r"|traces/metrics|calculate-filter-correlation)$"
+)
+
+
+def passed_on(path: str) -> bool:
+    """Whether a path of MLflow's server is one that is passed on."""
+    if PAGES.search(path):
+        return True
+    found = API.match(path)
+    if found is None or path.endswith("/create-promptlab-run"):
+        return False
+    return found[1] == "mlflow-artifacts/artifacts" or found[1].removeprefix("mlflow/") in NOUNS
 
 
 class UnixResolver(Resolver):
@@ -91,7 +115,6 @@ class Ticketed(JupyterHandler):
     """Lets in whoever has a ticket, if the authorizer still permits it."""
 
     auth_resource = "mlrun"
-    _track_activity = False
     ticket: Ticket
 
     @property
@@ -157,21 +180,18 @@ class Proxy(Ticketed):
             raise web.HTTPError(405)
         if ".." in path.split("/") or "\\" in path or "\x00" in path:
             raise web.HTTPError(400)
-        if self.ticket.name == "mlflow" and CLOSED.search(path):
+        if self.ticket.name == "mlflow" and not passed_on(path):
             raise web.HTTPError(404, "this part of MLflow is not passed on")
         if self.ticket.name == "mlflow" and path == SHIM:
             self._rules(path, "text/javascript")
             self.set_header("Content-Type", "text/javascript; charset=utf-8")
             self.finish(SHIM_TEXT)
             return
-        server = self.core.dashboards.mlflow
-        server.touch()
-        server.busy += 1
-        try:
+        if self.ticket.name == "dask":
             await self._fetch(path)
-        finally:
-            server.busy -= 1
-            server.touch()
+            return
+        with self.core.dashboards.mlflow.looked_at():
+            await self._fetch(path)
 
     async def _fetch(self, path: str) -> None:
         client, base = await self._way()
@@ -184,10 +204,16 @@ class Proxy(Ticketed):
         request = HTTPRequest(
             f"{base}/{raw}{query}", method=self.request.method or "GET", headers=headers,
             body=self.request.body if self.request.method in ("POST", "PUT", "PATCH") else None, follow_redirects=False, allow_nonstandard_methods=True,
-            decompress_response=False, header_callback=answer.header, streaming_callback=answer.chunk, connect_timeout=10, request_timeout=600,
+            decompress_response=False, header_callback=answer.header, streaming_callback=answer.chunk, connect_timeout=10,
+            request_timeout=0,
         )  # fmt: skip
         try:
-            await client.fetch(request, raise_error=False)
+            fetching = asyncio.ensure_future(client.fetch(request, raise_error=False))
+            while not (await asyncio.wait({fetching}, timeout=STALLED / 20))[0]:
+                if time.monotonic() - answer.moved > STALLED:
+                    fetching.cancel()
+                    raise TimeoutError(f"nothing came for {STALLED:.0f} s")
+            await fetching
         except (OSError, HTTPStreamClosedError, HTTPTimeoutError, StreamClosedError) as error:
             if answer.begun:
                 # the client sees by the length that it is cut short
@@ -205,7 +231,7 @@ class Proxy(Ticketed):
             return SimpleAsyncHTTPClient(**options), self.ticket.target
         # it may have ended because nobody looked, and somebody looks again
         try:
-            place = self.core.dashboards.mlflow.socket or await self.core.dashboards.mlflow.ensure(await self.core.call(lambda: self.core.session.settings))
+            place = await self.core.dashboards.mlflow.ensure(await self.core.call(lambda: self.core.session.settings))
         except MLRunError as error:
             raise web.HTTPError(502, f"{error.what}: {error.why}") from error
         return SimpleAsyncHTTPClient(resolver=UnixResolver(path=place), **options), "http://localhost"
@@ -278,6 +304,7 @@ class _Answer:
 
     def __init__(self, handler: Proxy, path: str) -> None:
         self.begun = False
+        self.moved = time.monotonic()
         self._handler, self._path = handler, path
         self._status, self._headers = 502, httputil.HTTPHeaders()
         self._page: bytearray | None = None
@@ -332,6 +359,7 @@ class _Answer:
         self._handler.write(data)
         # the next piece is read when this one has gone: a slow reader fills no memory
         await self._handler.flush()
+        self.moved = time.monotonic()
 
     def end(self) -> None:
         if self._page is not None:

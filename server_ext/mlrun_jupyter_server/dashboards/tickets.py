@@ -26,6 +26,10 @@ class Ticket:
     text: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     used: float = field(default_factory=time.monotonic)
 
+    def use(self) -> None:
+        """It holds from now on."""
+        self.used = time.monotonic()
+
 
 class Tickets:
     """Those of one server. For the loop's thread."""
@@ -38,7 +42,7 @@ class Tickets:
         self._forget()
         for known in self._known.values():
             if (known.name, known.target, known.user) == (name, target, user):
-                known.used = time.monotonic()
+                known.use()
                 return known
         while len(self._known) >= MOST:
             del self._known[min(self._known.values(), key=lambda one: one.used).text]
@@ -51,7 +55,7 @@ class Tickets:
         self._forget()
         found = self._known.get(text)
         if found is not None:
-            found.used = time.monotonic()
+            found.use()
         return found
 
     def _forget(self) -> None:

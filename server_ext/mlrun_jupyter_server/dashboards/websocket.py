@@ -62,6 +62,8 @@ class Socket(Ticketed, WebSocketHandler):
     async def _read(self) -> None:
         assert self._other is not None
         while (message := await self._other.read_message()) is not None:
+            # whoever watches a page asks for nothing more
+            self.ticket.use()
             try:
                 # the next one is read when this one has gone
                 await self.write_message(message, binary=isinstance(message, bytes))
