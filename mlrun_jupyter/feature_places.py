@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,20 @@ def streams_of(home: Path, project: str) -> Path:
     return home / "streams" / project
 
 
+def pages_of(session: Session, project: str, kind: str, name: str) -> Path:
+    """The folder of the dashboards that were made of a set or vector."""
+    return session.home / "features" / "dashboards" / project / kind / name
+
+
+def forget_pages(session: Session, project: str, kind: str = "", name: str = "") -> None:
+    """Delete the dashboards of a set, a vector, or a project; with a set those of all vectors, since they may show its rows."""
+    below = session.home / "features" / "dashboards"
+    shutil.rmtree(below / project / kind / name, ignore_errors=True)
+    if kind != "feature-vector":
+        for vectors in below.glob("*/feature-vector"):
+            shutil.rmtree(vectors, ignore_errors=True)
+
+
 def stream_of(session: Session, project: str, name: str) -> Any:
     """A stream of a project, to push events into."""
     from mlrun_jupyter.model.features import Source
@@ -75,10 +90,17 @@ def split(uri: str, project: str) -> tuple[str, str, str, str, str]:
     else:
         category, _, rest = uri.removeprefix("store://").partition("/")
         kind = CATEGORIES[category]
-    rest, _, digest = rest.partition("@")
+    return kind, *named(rest, project)
+
+
+def named(text: str, project: str) -> tuple[str, str, str, str]:
+    """Project, name, tag, hash of ``[project/]name[:tag][@hash]``, or of an address as :func:`split` reads it."""
+    if text.startswith((SCHEME, "store://")):
+        return split(text, project)[1:]
+    rest, _, digest = text.partition("@")
     rest, _, tag = rest.partition(":")
     home, slash, name = rest.rpartition("/")
-    return kind, home if slash else project, name, tag, digest
+    return home if slash else project, name, tag, digest
 
 
 def is_vector(uri: str) -> bool:
@@ -117,6 +139,7 @@ def forget(session: Session, project: str) -> None:
             place.online().delete(online_table(one.status, one.document.name))
     if place.catalogue is not None:
         place.catalogue.unlink(missing_ok=True)
+    forget_pages(session, project)
 
 
 def take_along(given: Any) -> str:

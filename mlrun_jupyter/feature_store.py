@@ -23,7 +23,7 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
 )
 from mlrun_jupyter.feature_files import read_definition
-from mlrun_jupyter.feature_places import place_of, split, take_along
+from mlrun_jupyter.feature_places import forget_pages, named, place_of, take_along
 from mlrun_jupyter.features import catalogue, sets
 from mlrun_jupyter.features.catalogue import Found
 from mlrun_jupyter.features.ingest import Ingested
@@ -164,13 +164,7 @@ class FeatureVector(_Shown, sets.FeatureVector):
 
 def _found(kind: Any, text: str, project: str) -> Any:
     place = _place(project)
-    if text.startswith(("store://", "vector://")):
-        _, home, name, tag, digest = split(text, place.project)
-    else:
-        rest, _, digest = text.partition("@")
-        rest, _, tag = rest.partition(":")
-        head, _, name = rest.rpartition("/")
-        home = head or place.project
+    home, name, tag, digest = named(text, place.project)
     return place.of(home).definitions.get_feature_object(kind, home, name, tag=tag, hash=digest).document
 
 
@@ -338,6 +332,7 @@ def delete_feature_set(name: str, project: str = "", tag: str = "", uid: str = "
             if place.online is not None:
                 place.online().delete(online_table(found.status, name))
     place.definitions.delete_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
+    forget_pages(session(), place.project, "feature-set", name)
     catalogue.refresh(place)
 
 
@@ -346,6 +341,7 @@ def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str 
     place = _place(project)
     place.definitions.get_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
     place.definitions.delete_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
+    forget_pages(session(), place.project, "feature-vector", name)
     catalogue.refresh(place)
 
 

@@ -23,7 +23,7 @@ def save(home: Path, document: Any, path: Path, theme: str = "default") -> Path:
 
     kind = "feature-set" if isinstance(document, FeatureSet) else "feature-vector"
     command = [
-        sys.executable, "-m", "mlrun_jupyter", "features", "dashboard", f"{document.name}@{document.hash}", "--kind", kind, "--project", document.project,
+        sys.executable, "-P", "-m", "mlrun_jupyter", "features", "dashboard", f"{document.name}@{document.hash}", "--kind", kind, "--project", document.project,
         "--theme", theme, "--output", str(path),
     ]  # fmt: skip
     try:

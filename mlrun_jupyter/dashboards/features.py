@@ -140,8 +140,7 @@ def _of_vector(vector: Any) -> Shown:
     response = vector.get_offline_features(with_indexes=True)
     frame, keys, time = response.to_polars(), response._found.keys, response._found.time
     schema = {name: value_type(kind) for name, kind in frame.schema.items()}
-    label = document.label_feature.rpartition(" as ")[2].rpartition(".")[2] if document.label_feature else ""
-    roles = {label: "label", time: "time", **dict.fromkeys(keys, "entity")}
+    roles = {document.label: "label", time: "time", **dict.fromkeys(keys, "entity")}
     columns = [catalogue.Found(name, document.name, document.project, roles.get(name, "feature"), kind) for name, kind in schema.items()]
     facts = [
         ("rows", f"{frame.height:,}"), ("keys", ", ".join(keys)), ("time", time), ("label", document.label_feature), ("owner", document.owner),

@@ -74,7 +74,7 @@ class OnlineVectorService:
         parts = retrieve.resolve(place, vector)
         hidden = retrieve.hidden_keys(parts, vector)
         retrieve.no_clashes(parts, [])
-        label = retrieve.label_of(vector, parts) if vector.label_feature else ""
+        label = vector.label
         self._sets = [self._ready(part, label, hidden[part.label]) for part in parts]
         self._parts = parts
         self.features = tuple(alias for one in parts for alias in one.wanted.values() if alias != label)

@@ -154,7 +154,7 @@ def plan_of(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, An
         "vector": vector.uri, "at": iso(now()), "known": known,
         "sets": {part.label: {"version": part.snapshot.version, "definition": part.document.hash} for part in parts},
     }  # fmt: skip
-    return Plan(vector, parts, hidden_keys(parts, vector), record, label_of(vector, parts) if vector.label_feature else "")
+    return Plan(vector, parts, hidden_keys(parts, vector), record, vector.label)
 
 
 def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, Any] | None = None) -> list[Part]:
@@ -216,11 +216,6 @@ def _want(part: Part, one: Reference) -> None:
         if not one.alias:
             return
     part.wanted[one.feature] = alias
-
-
-def label_of(vector: FeatureVector, parts: Sequence[Part]) -> str:
-    one = reference(vector.label_feature)
-    return next((p.wanted.get(one.feature, one.feature) for p in parts if p.document.name == one.set), one.feature)
 
 
 def no_clashes(parts: Sequence[Part], there: Sequence[str]) -> None:
@@ -307,4 +302,4 @@ def _there(names: Sequence[str], columns: Sequence[str], what: str) -> None:
             raise FeatureError(f"{what} names {name!r}, which is no column of the result", why=f"nearest are {frames.near(name, columns)}", next_step="name one of these")
 
 
-__all__ = ["Part", "Plan", "Retrieved", "Window", "asked_rows", "hidden_keys", "label_of", "no_clashes", "pairs_of", "plan_of", "resolve", "retrieve"]
+__all__ = ["Part", "Plan", "Retrieved", "Window", "asked_rows", "hidden_keys", "no_clashes", "pairs_of", "plan_of", "resolve", "retrieve"]

@@ -16,7 +16,6 @@ from mlrun_jupyter.features import frames, ingest, retrieve, scaled, tables
 from mlrun_jupyter.features.partitions import PartitionedResponse
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import _as
-from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.features import FeatureVector, Status, Target
 
@@ -132,8 +131,7 @@ def described(vector: FeatureVector, response: Any) -> dict[str, Any]:
     """The record of what was read, with ``label``, ``schema`` and ``stats`` of the features; the latter two are empty for rows that are not in memory."""
     from mlrun_jupyter.features import statistics
 
-    label = model.reference(vector.label_feature) if vector.label_feature else None
-    found: dict[str, Any] = {**response.record, "label": (label.alias or label.feature) if label else "", "schema": {}, "stats": {}}
+    found: dict[str, Any] = {**response.record, "label": vector.label, "schema": {}, "stats": {}}
     if isinstance(response, OfflineVectorResponse):
         frame = response.to_polars()
         schema = {name: frames.value_type(kind) for name, kind in frame.schema.items()}

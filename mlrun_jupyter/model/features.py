@@ -345,6 +345,15 @@ class FeatureVector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
         return tuple(map(reference, self.features))
 
     @property
+    def label(self) -> str:
+        """The column of the label; empty: it has none."""
+        if not self.label_feature:
+            return ""
+        one = reference(self.label_feature)
+        same = [each for each in self.references if (each.project or self.project, each.set, each.feature) == (one.project or self.project, one.set, one.feature)]
+        return next((each.alias for each in (one, *same) if each.alias), one.feature)
+
+    @property
     def uri(self) -> str:
         return f"store://feature-vectors/{self.project}/{self.name}@{self.hash}"
 

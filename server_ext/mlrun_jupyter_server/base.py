@@ -12,7 +12,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from mlrun_jupyter.errors import MLRunInvalidArgumentError
-from mlrun_jupyter_server.core import Core
+from mlrun_jupyter_server.core import Core, Pool
 from mlrun_jupyter_server.errors import answer
 
 LARGEST = 20_000_000
@@ -29,7 +29,7 @@ class Operation:
     :param query, body: structs that the request is read into.
     :param response: what is answered; ``None`` when a handler of its own answers with ``media``.
     :param action: what the authorizer is asked for: ``read``, ``write`` or ``execute``.
-    :param slow: it may take seconds.
+    :param pool: whose threads call it: ``slow`` for what may take seconds.
     """
 
     summary: str
@@ -39,7 +39,7 @@ class Operation:
     response: Any = None
     status: int = 200
     action: str = ""
-    slow: bool = False
+    pool: Pool = "quick"
     media: str = "application/json"
 
 
@@ -81,7 +81,7 @@ class Handler(APIHandler):
             arguments.append(self.read_query(operation.query))
         if operation.body is not None:
             arguments.append(self.read_body(operation.body))
-        found = await self.core.call(operation.work, self.core, *arguments, *map(plain, path), slow=operation.slow)
+        found = await self.core.call(operation.work, self.core, *arguments, *map(plain, path), pool=operation.pool)
         self.set_status(operation.status)
         self.finish(msgspec.json.encode(found, enc_hook=str) if found is not None else b"{}")
 

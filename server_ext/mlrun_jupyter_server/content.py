@@ -56,7 +56,7 @@ class File(Handler):
             raise web.HTTPError(405)
         await self.permit(operation.action or ACTIONS["GET"])
         arguments = [self.read_query(operation.query)] if operation.query is not None else []
-        found: Content = await self.core.call(operation.work, self.core, *arguments, *map(plain, path), slow=operation.slow)
+        found: Content = await self.core.call(operation.work, self.core, *arguments, *map(plain, path), pool=operation.pool)
         try:
             await self._send(found)
         except StreamClosedError:
@@ -116,22 +116,15 @@ def _executed(core: Core, uid: str) -> Any:
 
 
 def dashboard(core: Core, asked: DashboardQuery, kind: FeatureKind, project: str, text: str) -> Content:
-    """Made by a process of its own, since what it takes would stay in the server; the same content is made once."""
-    from mlrun_jupyter.dashboards import apart
+    """Made by a process of its own, since what it takes would stay in the server; kept while what it shows is the same."""
+    from mlrun_jupyter.dashboards import pages
     from mlrun_jupyter_server.rest.features import find
 
     one = find(core, kind, project, text)
-    folder = core.session.home / "features" / "dashboards" / project
-    file = folder / f"{one.kind}-{one.document.name}-{one.document.hash[:16]}-{one.status.revision}-{asked.theme}.html"
     if kind == "feature-set" and one.status.version < 0:
         raise MLRunNotFoundError(f"feature set {one.document.name!r} has no data", why="nothing was ingested into it yet", next_step="ingest rows first")
-    if not file.exists():
-        apart.save(core.session.home, one.document, file, asked.theme)
-        for other in folder.glob(f"{one.kind}-{one.document.name}-*-{asked.theme}.html"):
-            # what was shown before will not be asked for again
-            if other != file and re.fullmatch(r"[0-9a-f]{16}-\d+", other.stem.removeprefix(f"{one.kind}-{one.document.name}-").rpartition("-")[0]):
-                other.unlink(missing_ok=True)
-    return Content(file.open("rb"), file.stat().st_size, "text/html; charset=utf-8", file.name)
+    file = pages.made(core.session, one, asked.theme)
+    return Content(file.open("rb"), file.stat().st_size, "text/html; charset=utf-8", f"{one.document.name}.html")
 
 
 def logs(core: Core, uid: str) -> Content:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from mlrun_jupyter_server.events import Hub
 
 T = TypeVar("T")
-THREADS, SLOW = 8, 4
+Pool = Literal["quick", "slow", "pages"]
+# what may take seconds: submitting, aborting, reports; and pages of Panel, which take many, and so keep nobody else waiting
+THREADS: dict[Pool, int] = {"quick": 8, "slow": 4, "pages": 2}
 
 
 class Core:
-    """One for a server. The store is opened by the first call, in a thread, so that the start of the server costs nothing.
+    """One for a server. The store is opened by the first call, in a thread, so that the start of the server costs nothing; where there is
+    one already, at the latest by the first look of :mod:`.activity`.
 
     :param root: the folder that relative paths of inputs count from, when nothing else says.
     """
@@ -27,9 +30,7 @@ class Core:
     def __init__(self, root: str = ".", log: Any = None) -> None:
         self.root = os.path.abspath(os.path.expanduser(root))  # noqa: PTH100, PTH111
         self.log = log
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="mlrun-call")
-        # what may take seconds: submitting, aborting, reports
-        self._slow = ThreadPoolExecutor(SLOW, thread_name_prefix="mlrun-slow")
+        self._pools = {name: ThreadPoolExecutor(count, thread_name_prefix=f"mlrun-{name}") for name, count in THREADS.items()}
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._hub: Hub | None = None
@@ -69,9 +70,9 @@ class Core:
         if self._hub is not None:
             self._hub.publish(event, data)
 
-    async def call(self, work: Callable[..., T], *arguments: Any, slow: bool = False) -> T:
+    async def call(self, work: Callable[..., T], *arguments: Any, pool: Pool = "quick") -> T:
         """Do it in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._slow if slow else self._pool, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work, *arguments)
 
     async def end(self) -> None:
         """End the children, then close."""
@@ -82,7 +83,7 @@ class Core:
     def close(self) -> None:
         if self._hub is not None:
             self._hub.close()
-        for pool in (self._pool, self._slow):
+        for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         if self._session is not None:
             self._session.close()

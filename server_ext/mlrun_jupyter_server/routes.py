@@ -9,7 +9,7 @@ from typing import Any
 
 from mlrun_jupyter_server import content, schema
 from mlrun_jupyter_server.base import Handler, Operation, Unknown
-from mlrun_jupyter_server.core import Core
+from mlrun_jupyter_server.core import Core, Pool
 from mlrun_jupyter_server.dashboards.opening import Open
 from mlrun_jupyter_server.dashboards.proxy import Proxy
 from mlrun_jupyter_server.dashboards.websocket import Socket
@@ -49,8 +49,8 @@ def _openapi(core: Any) -> Any:
     return document()
 
 
-def _file(summary: str, work: Any, media: str, query: Any = None, *, slow: bool = False) -> dict[str, Operation]:
-    return {"GET": OP(summary, work, query=query, media=media, slow=slow)}
+def _file(summary: str, work: Any, media: str, query: Any = None, *, pool: Pool = "quick") -> dict[str, Operation]:
+    return {"GET": OP(summary, work, query=query, media=media, pool=pool)}
 
 
 def _features(kind: FeatureKind) -> tuple[Route, ...]:
@@ -63,9 +63,9 @@ def _features(kind: FeatureKind) -> tuple[Route, ...]:
         return content.dashboard(core, asked, kind, project, text)
 
     return (
-        Route(path, {"GET": OP(f"A version of a {what}", of(features.feature), response=schema.FeatureDetail, slow=True)}),
+        Route(path, {"GET": OP(f"A version of a {what}", of(features.feature), response=schema.FeatureDetail, pool="slow")}),
         Route(f"{path}/lineage", {"GET": OP(f"What a {what} came of, and what came of it", of(features.lineage), response="Graph")}),
-        Route(f"{path}/dashboard", _file(f"The dashboard of a {what}, a page that needs no network", shown, "text/html", DashboardQuery, slow=True), content.File),
+        Route(f"{path}/dashboard", _file(f"The dashboard of a {what}, a page that needs no network", shown, "text/html", DashboardQuery, pool="pages"), content.File),
     )
 
 
@@ -84,7 +84,7 @@ ROUTES: tuple[Route, ...] = (
     Route("projects/{project}/functions-diff", {"GET": OP("What differs between two versions", functions.diff, query=schema.DiffQuery, response=schema.Lines)}),
     Route("projects/{project}/runs", {
         "GET": OP("A page of runs", runs.runs, query=schema.RunQuery, response=schema.RunPage),
-        "POST": OP("Start a run", runs.submit, body=schema.NewRun, response=schema.RunDetail, status=201, action="execute", slow=True),
+        "POST": OP("Start a run", runs.submit, body=schema.NewRun, response=schema.RunDetail, status=201, action="execute", pool="slow"),
     }),
     Route("projects/{project}/artifacts", {"GET": OP("A page of artifacts", artifacts.artifacts, query=schema.ArtifactQuery, response=schema.ArtifactPage)}),
     Route("projects/{project}/features", {"GET": OP("A page of feature sets and vectors", features.features, query=schema.FeatureQuery, response=schema.FeaturePage)}),
@@ -95,27 +95,27 @@ ROUTES: tuple[Route, ...] = (
     }),
     Route("runs/{uid}", {
         "GET": OP("A run", runs.run, response=schema.RunDetail),
-        "DELETE": OP("Delete a run that is over", runs.delete, response=schema.Deleted, slow=True),
+        "DELETE": OP("Delete a run that is over", runs.delete, response=schema.Deleted, pool="slow"),
     }),
-    Route("runs/{uid}/abort", {"POST": OP("End a run", runs.abort, body=schema.Empty, response=schema.RunDetail, action="execute", slow=True)}),
+    Route("runs/{uid}/abort", {"POST": OP("End a run", runs.abort, body=schema.Empty, response=schema.RunDetail, action="execute", pool="slow")}),
     Route("runs/{uid}/rerun", {
-        "POST": OP("Run it again, changed as given", runs.rerun, body=schema.Rerun, response=schema.RunDetail, status=201, action="execute", slow=True),
+        "POST": OP("Run it again, changed as given", runs.rerun, body=schema.Rerun, response=schema.RunDetail, status=201, action="execute", pool="slow"),
     }),
     Route("runs/{uid}/replay", {
-        "POST": OP("Run it again exactly", runs.replay, body=schema.Empty, response=schema.Started, status=202, action="execute", slow=True),
-        "GET": OP("What came of a replay, by its uid", runs.replayed, response=dict[str, Any], slow=True),
+        "POST": OP("Run it again exactly", runs.replay, body=schema.Empty, response=schema.Started, status=202, action="execute", pool="slow"),
+        "GET": OP("What came of a replay, by its uid", runs.replayed, response=dict[str, Any], pool="slow"),
     }),
-    Route("runs/{uid}/replay/page", _file("The same as a page", content.replay_page, "text/html", slow=True), content.File),
+    Route("runs/{uid}/replay/page", _file("The same as a page", content.replay_page, "text/html", pool="slow"), content.File),
     Route("runs/{uid}/resume", {
-        "POST": OP("Go on where it failed", runs.resume, body=schema.Empty, response=schema.RunDetail, status=201, action="execute", slow=True),
+        "POST": OP("Go on where it failed", runs.resume, body=schema.Empty, response=schema.RunDetail, status=201, action="execute", pool="slow"),
     }),
     Route("runs/{uid}/journal", {"GET": OP("Entries of the journal", runs.journal, query=schema.JournalQuery, response=schema.Journal)}),
     Route("runs/{uid}/logs", _file("What it printed", content.logs, "text/plain"), content.File),
-    Route("runs/{uid}/notebook", _file("The executed notebook, as far as it came", content.notebook, "application/json", slow=True), content.File),
-    Route("runs/{uid}/report", _file("The report", content.report, "text/html", slow=True), content.File),
+    Route("runs/{uid}/notebook", _file("The executed notebook, as far as it came", content.notebook, "application/json", pool="slow"), content.File),
+    Route("runs/{uid}/report", _file("The report", content.report, "text/html", pool="slow"), content.File),
     Route("runs/{uid}/metrics", {"GET": OP("Metrics over steps", runs.metrics, query=schema.MetricsQuery, response=schema.Metrics)}),
     Route("runs/{uid}/lineage", {"GET": OP("What it came of, and what came of it", runs.lineage, response="Graph")}),
-    Route("runs/{uid}/why", {"GET": OP("Why it was, or was not, given an earlier run's outputs", runs.why, response=dict[str, Any], slow=True)}),
+    Route("runs/{uid}/why", {"GET": OP("Why it was, or was not, given an earlier run's outputs", runs.why, response=dict[str, Any], pool="slow")}),
     Route("compare", {"GET": OP("What differs between runs", runs.compare, query=schema.CompareQuery, response=schema.Comparison)}),
     Route("compare/page", _file("The same as a page", content.comparison, "text/html", schema.CompareQuery), content.File),
     Route("artifact", {
@@ -127,7 +127,7 @@ ROUTES: tuple[Route, ...] = (
     Route("cells/analyse", {"POST": OP("What a cell would become", cells.analyse, body=schema.CellToAnalyse, response=schema.Analysis, action="read")}),
     Route("complete", {"GET": OP("Words for a prefix", completion.complete, query=schema.CompletionQuery, response=schema.Completions)}),
     Route("dashboards/{dashboard}", {
-        "POST": OP("Get mlflow or dask ready to be looked at", body=schema.ToOpen, response=schema.Opened, action="read", slow=True),
+        "POST": OP("Get mlflow or dask ready to be looked at", body=schema.ToOpen, response=schema.Opened, action="read", pool="slow"),
     }, Open),
     Route("events", {"GET": OP("Server-Sent Events", query=schema.EventQuery, media="text/event-stream")}, Events),
 )  # fmt: skip

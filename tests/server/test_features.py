@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pandas as pd
@@ -44,25 +45,38 @@ async def test_a_set_and_a_vector_whole(ask: Any, weather: Any) -> None:
     assert exact["hash"] == found["hash"]
     vector = await ask("projects", "lab", "feature-vectors", "gusts")
     assert vector["references"] == ["weather.wind as gust"] and vector["label"] == "weather.strong"
+    fstore.get_offline_features("gusts", update_stats=True)
+    roles = {one["name"]: one["role"] for one in (await ask("projects", "lab", "feature-vectors", "gusts"))["columns"]}
+    assert roles == {"gust": "feature", "strong": "label"}
     assert "no feature set 'weathr'" in (await ask("projects", "lab", "feature-sets", "weathr", status=404))["error"]["what"]
     lineage = await ask("projects", "lab", "feature-vectors", "gusts", "lineage")
     assert {node["kind"] for node in lineage["nodes"]} == {"feature-vector", "feature-set", "run"}
 
 
 async def test_the_dashboard_is_a_page_in_a_sandbox_and_made_once(ask: Any, weather: Any, home: Any) -> None:
-    page = await ask("projects", "lab", "feature-sets", "weather", "dashboard", raw=True, request_timeout=120)
-    assert page.headers["Content-Security-Policy"].startswith("sandbox allow-scripts; default-src 'none'") and b"weather" in page.body
-    files = list((home / "features" / "dashboards" / "lab").glob("*.html"))
-    again = await ask("projects", "lab", "feature-sets", "weather", "dashboard", raw=True)
-    assert again.body == page.body and list((home / "features" / "dashboards" / "lab").glob("*.html")) == files
+    async def page(kind: str = "feature-sets", name: str = "weather") -> Any:
+        return await ask("projects", "lab", kind, name, "dashboard", raw=True, request_timeout=170)
+
+    below = home / "features" / "dashboards" / "lab"
+    # who asks at the same moment gets the same page
+    one, other = await asyncio.gather(page(), page())
+    assert one.headers["Content-Security-Policy"].startswith("sandbox allow-scripts; default-src 'none'") and b"weather" in one.body
+    files = list(below.glob("feature-set/weather/*.html"))
+    assert one.body == other.body == (await page()).body and list(below.glob("feature-set/weather/*.html")) == files and len(files) == 1
+    # a vector's page shows the rows of its set, and so is another one when these change
+    before = (await page("feature-vectors", "gusts")).body
+    weather.ingest(pd.DataFrame({"origin": ["ZYZZYX"], "hour": pd.to_datetime(["2026-05-02T09:00Z"]), "wind": [2.5]}))
+    assert b"ZYZZYX" not in before and b"ZYZZYX" in (await page("feature-vectors", "gusts")).body and b"ZYZZYX" in (await page()).body
+    assert len(list(below.rglob("*.html"))) == 2
+    # deleted rows are nowhere
+    fstore.delete_feature_set("weather", force=True)
+    assert not list(below.rglob("*.html"))
     fstore.FeatureSet("empty", entities=["a"]).save()
     refused = await ask("projects", "lab", "feature-sets", "empty", "dashboard", status=404, request_timeout=120)
     assert "empty" in refused["error"]["what"]
 
 
 async def test_a_set_that_changes_is_told(ask: Any, jp_fetch: Any, weather: Any, jp_base_url: str, http_server_client: Any, jp_auth_header: Any) -> None:
-    import asyncio
-
     told: list[bytes] = []
     going = asyncio.ensure_future(
         http_server_client.fetch(f"{jp_base_url}mlrun/v1/events?project=lab", headers=jp_auth_header, request_timeout=30, raise_error=False, streaming_callback=told.append)

@@ -36,7 +36,7 @@ class Dashboards:
         :raises MLRunNotFoundError: for a dashboard that there is not.
         """
         if name == "dask":
-            target = await core.call(dask.find, core, uid, slow=True)
+            target = await core.call(dask.find, core, uid, pool="slow")
             ticket = self.tickets.give(name, target, user)
             return Opened(name, path=f"dashboards/dask/{ticket.text}/status")
         if name != "mlflow":

@@ -65,10 +65,11 @@ def find(core: Core, kind: FeatureKind, project: str, text: str) -> Any:
 
     :raises MLRunNotFoundError: when it is not there.
     """
+    from mlrun_jupyter.feature_places import named
+
     store: Any = core.session.store
-    rest, _, digest = text.partition("@")
-    name, _, tag = rest.partition(":")
-    return store.get_feature_object(kind, project, name, tag=tag, hash=digest)
+    home, name, tag, digest = named(text, project)
+    return store.get_feature_object(kind, home, name, tag=tag, hash=digest)
 
 
 def feature(core: Core, kind: FeatureKind, project: str, text: str) -> FeatureDetail:
@@ -94,7 +95,7 @@ def feature(core: Core, kind: FeatureKind, project: str, text: str) -> FeatureDe
             quarantined = 0
     served = catalogue.served(place, document, status) if of_set else None
     columns = catalogue.columns(document, status) if of_set else [
-        catalogue.Found(name, document.name, project, "label" if name == document.label_feature else "feature", kind) for name, kind in status.schema.items()
+        catalogue.Found(name, document.name, project, "label" if name == document.label else "feature", kind) for name, kind in status.schema.items()
     ]  # fmt: skip
     return FeatureDetail(
         **feature_fields(one),
