@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.errors import MLRunMissingDependencyError, MLRunNotFoundError
+from mlrun_jupyter.model.features import VECTORS
 from mlrun_jupyter.model.retention import size
 from mlrun_jupyter.registry import OFFLINE_STORES, ONLINE_STORES
 
@@ -104,7 +105,7 @@ def named(text: str, project: str) -> tuple[str, str, str, str]:
 
 
 def is_vector(uri: str) -> bool:
-    return uri.startswith((SCHEME, "store://feature-vectors/"))
+    return uri.startswith((SCHEME, VECTORS))
 
 
 def vector_file(session: Session, uri: str, project: str) -> tuple[str, str]:

@@ -22,5 +22,10 @@ export const Commands = {
   openDask: 'mlrun:open-dask'
 } as const;
 
+/** The command that shows what an address of the store stands for; features have a view of their own. */
+export function commandOf(uri: string): string {
+  return uri.startsWith('store://feature-') ? Commands.openFeature : Commands.openArtifact;
+}
+
 /** The plugin that the settings belong to. */
 export const SETTINGS = 'mlrun-jupyter:plugin';

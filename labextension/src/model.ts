@@ -141,6 +141,11 @@ export class Listing<T> {
     // else it is older than all that were read, and comes with its page
   }
 
+  /** Changes what is shown; nothing comes or goes. */
+  change(by: (item: T) => T): void {
+    this.items = this.items.map(by);
+  }
+
   remove(key: string): void {
     this.items = this.items.filter(each => this._key(each) !== key);
   }
@@ -153,6 +158,19 @@ export class Listing<T> {
     this.error = null;
     this.moreError = null;
   }
+}
+
+const iterationOf = (uri: string) => /#(\d+)/.exec(uri)?.[1] ?? '0';
+
+/** Whether an artifact has a tag that another one of its key has now. */
+function hasLost(one: ArtifactSummary, other: ArtifactSummary): boolean {
+  return (
+    one.uri !== other.uri &&
+    one.db_key === other.db_key &&
+    one.project === other.project &&
+    iterationOf(one.uri) === iterationOf(other.uri) &&
+    one.tags.some(tag => other.tags.includes(tag))
+  );
 }
 
 export function asApiError(error: unknown): ApiError {
@@ -208,7 +226,13 @@ export class Model implements IDisposable {
       changed,
       each => each.created
     );
-    this.features = new Listing<FeatureSummary>(at('features'), each => `${each.kind}/${each.name}`, changed);
+    this.features = new Listing<FeatureSummary>(
+      at('features'),
+      each => `${each.kind}/${each.name}`,
+      changed,
+      // sets before vectors, as the server gives them
+      each => `${each.kind === 'feature-set' ? 1 : 0} ${each.created}`
+    );
   }
 
   /** Anything in the lists changed. */
@@ -422,11 +446,17 @@ export class Model implements IDisposable {
       }
       this._function.emit(event.data);
     } else if (event.event === 'artifact') {
-      this.artifacts.put(event.data);
-      this._artifact.emit(event.data);
-      if (event.data.kind === 'model') {
-        this.models.put(event.data);
+      for (const list of event.data.kind === 'model' ? [this.artifacts, this.models] : [this.artifacts]) {
+        list.put(event.data);
+        list.change(
+          // of a tag that moved on more than once, only its last place is told
+          each =>
+            hasLost(each, event.data)
+              ? { ...each, tags: each.tags.filter(tag => !event.data.tags.includes(tag)) }
+              : each
+        );
       }
+      this._artifact.emit(event.data);
     } else if (event.event === 'feature') {
       this.features.put(event.data);
       this._feature.emit(event.data);

@@ -197,6 +197,40 @@ test('a new project is in the list, and does not take the place of the one that 
   expect(model.project).toBe('p');
 });
 
+test('of a tag that moves on only its last place is shown', async () => {
+  await model.start();
+  const artifact = (tree: string, tags: string[], more = {}) => ({
+    key: 'model',
+    db_key: 'train-model',
+    project: 'p',
+    kind: 'model',
+    uri: `store://models/p/train-model@${tree}`,
+    tags,
+    created: '',
+    ...more
+  });
+  server.say('artifact', artifact('one', ['latest', 'good']), '1');
+  server.say('artifact', artifact('other', ['latest'], { db_key: 'other', uri: 'store://models/p/other@one' }), '2');
+  server.say('artifact', artifact('two', ['latest'], { uri: 'store://models/p/train-model#2@two' }), '3');
+  server.say('artifact', artifact('three', ['latest']), '4');
+  const expected = [['latest'], ['latest'], ['latest'], ['good']];
+  expect(model.artifacts.items.map(each => each.tags)).toEqual(expected);
+  expect(model.models.items.map(each => each.tags)).toEqual(expected);
+});
+
+test('feature sets stand before vectors, the newest first', async () => {
+  await model.start();
+  const told = [
+    ['feature-vector', 'v', '5'],
+    ['feature-set', 'b', '2'],
+    ['feature-set', 'a', '1'],
+    ['feature-vector', 'w', '6'],
+    ['feature-set', 'c', '3']
+  ];
+  told.forEach(([kind, name, created], at) => server.say('feature', { kind, name, created, project: 'p' }, String(at)));
+  expect(model.features.items.map(each => each.name).join('')).toBe('cbawv');
+});
+
 test('an old item that is told of stands where its time says, or waits for its page', async () => {
   type Item = { key: string; at: string };
   let next = 'more';

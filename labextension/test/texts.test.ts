@@ -64,6 +64,25 @@ test('colours go on over the end of a block of lines', () => {
   expect(log.blocks[2].id).toBe(third.id);
 });
 
+test('a long progress bar leaves nothing but its last state', () => {
+  const log = new Log();
+  let text = '';
+  for (let n = 0; n < 5000; n++) {
+    text = `\r${String(n).padStart(4)} |${'#'.repeat(n / 100)}${' '.repeat(50 - n / 100)}| \u001b[32m${n}/5000\u001b[0m`;
+    // what is written in two goes is drawn as in one
+    const half = n % text.length;
+    log.add([
+      { n: 2 * n, t: 0, cell: 0, type: 'stream', text: text.slice(0, half) },
+      { n: 2 * n + 1, t: 0, cell: 0, type: 'stream', text: text.slice(half) }
+    ]);
+  }
+  expect(log.blocks.length).toBe(1);
+  expect(log.text).toBe(text.slice(1));
+  log.add([{ n: 10_000, t: 0, cell: 0, type: 'stream', text: '\r\ndone\n' }]);
+  expect(log.text).toBe(`${text.slice(1)}\ndone\n`);
+  expect(log.cut).toBe(false);
+});
+
 test('of a very long log the end is kept, and it says so', () => {
   const log = new Log();
   log.add(

@@ -212,8 +212,7 @@ def _log_html(log: str) -> str:
 
 def _coloured(text: str) -> str:
     """HTML of what a terminal shows; of a line drawn over itself only what was last."""
-    lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-    left = "\n".join(lines)
+    left = display.last_drawn(text)
     if "\x1b" not in left:
         return escape(left)
     from nbconvert.filters.ansi import ansi2html

@@ -32,6 +32,7 @@ SEVERITIES = ("info", "warning", "error")
 POLICIES = ("refuse", "add", "evolve")
 PARTS = ("hour", "day", "month", "year")
 Kind = Literal["feature-set", "feature-vector"]
+VECTORS = "store://feature-vectors/"
 _COLUMN = re.compile(r"[^\W\d]\w*")
 _REFERENCE = re.compile(
     r"^\s*((?P<project>[^/\s]+)/)?(?P<set>[^/.:@\s]+)(:(?P<tag>[^.@\s]+))?(@(?P<hash>[0-9a-f]+))?\.(?P<feature>\*|[^\s]+)(\s+as\s+(?P<alias>\S+))?\s*$"
@@ -355,7 +356,7 @@ class FeatureVector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 
     @property
     def uri(self) -> str:
-        return f"store://feature-vectors/{self.project}/{self.name}@{self.hash}"
+        return f"{VECTORS}{self.project}/{self.name}@{self.hash}"
 
 
 def check(document: FeatureSet | FeatureVector) -> None:

@@ -26,6 +26,7 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.model import names
 from mlrun_jupyter.model.artifact import Artifact, Producer
 from mlrun_jupyter.model.clock import iso, now
+from mlrun_jupyter.model.features import VECTORS
 from mlrun_jupyter.model.order import BoundInput
 from mlrun_jupyter.model.parameters import Parameter, check_value, plain
 from mlrun_jupyter.protocols.values import Values
@@ -38,13 +39,11 @@ if TYPE_CHECKING:
 _MISSING = object()
 
 
-VECTORS = "store://feature-vectors/"
-
-
 def read_features(url: str) -> dict[str, Any]:
     """What lies beside the file of a feature vector: record, schema, statistics; empty where the file is out of reach."""
-    beside = Path(url.removeprefix("file://")).with_suffix(".json")
-    return dict(json.loads(beside.read_text(encoding="utf-8"))) if "://" not in url and beside.is_file() else {}
+    path = url.removeprefix("file://")
+    beside = Path(path).with_suffix(".json")
+    return dict(json.loads(beside.read_text(encoding="utf-8"))) if "://" not in path and beside.is_file() else {}
 
 
 class Context:

@@ -25,6 +25,11 @@ def took(run: Run) -> str:
     return elapsed(max(0.0, (parse(run.ended) - parse(run.started)).total_seconds()))
 
 
+def last_drawn(text: str) -> str:
+    """Text as a terminal is left with it: of a line that was drawn over itself only what was last."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
+
 def shown(value: Any, width: int = 80) -> str:
     """A value in one line."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)

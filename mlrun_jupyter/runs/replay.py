@@ -105,7 +105,7 @@ def _text(value: Any) -> str:
 
 def _settled(value: str) -> str:
     # of a progress bar only what is left at the end
-    value = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in value.split("\n"))
+    value = display.last_drawn(value)
     for pattern, by in _VOLATILE:
         value = pattern.sub(by, value)
     return value

@@ -25,6 +25,7 @@ class Activity:
 
     def __init__(self, core: Core, settings: dict[str, Any]) -> None:
         self.running = 0
+        self._said = ""
         self._core, self._settings = core, settings
         self._timer = PeriodicCallback(self.look, EVERY * 1000)
 
@@ -38,10 +39,13 @@ class Activity:
         """Count the runs, and say so if there are any."""
         try:
             self.running = await self._core.call(_running, self._core)
-        except Exception:
-            # a store that cannot be read keeps no server alive, and ends none
-            self._core.log.warning("which runs go on is not known", exc_info=True)
+        except Exception as error:
+            # a store that cannot be read keeps no server alive, and ends none; the log says so once
+            if repr(error) != self._said:
+                self._core.log.warning("which runs go on is not known", exc_info=True)
+            self._said = repr(error)
             return
+        self._said = ""
         if self.running:
             self._settings.setdefault("last_activity_times", {})[NAME] = utcnow()
 

@@ -28,6 +28,25 @@ def train(context, n: int = 3, wait: float = 0.0):
 Ask = Callable[..., Awaitable[Any]]
 
 
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jupyter's own folders. For all tests the same: they are in the environment, and each environment has a fork server of its own."""
+    return tmp_path_factory.mktemp("jupyter")
+
+
+def _below(name: str) -> Any:
+    @pytest.fixture
+    def folder(jupyter: Path) -> Path:
+        place = jupyter / name
+        place.mkdir(exist_ok=True)
+        return place
+
+    return folder
+
+
+jp_home_dir, jp_data_dir, jp_config_dir, jp_runtime_dir = map(_below, ("home", "data", "config", "runtime"))
+
+
 @pytest.fixture
 def jp_server_config() -> Any:
     return {"ServerApp": {"jpserver_extensions": {"mlrun_jupyter_server": True}}}

@@ -3,24 +3,20 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState } from 'react';
 import { IClient } from '../api/client';
-import { FeatureDetail, FeatureSummary, GraphNode } from '../api/types';
+import { FeatureDetail, FeatureSummary } from '../api/types';
 import { Columns, Rows } from '../artifacts/table';
 import { ago, value } from '../format';
 import { mlrunIcon } from '../icon';
-import { Lineage } from '../lineage/view';
+import { IOpens, Lineage, openNode } from '../lineage/view';
 import { Model } from '../model';
 import { Boundary, useTrans } from '../parts';
 import { CodeBlock } from '../views/code';
 import { Button, Facts, Link, Loaded, Part, Tabs, View, copied, useLoad } from '../views/pieces';
 
-export interface IFeatureServices {
+export interface IFeatureServices extends IOpens {
   rendermime: IRenderMimeRegistry;
   /** Whether JupyterLab is dark now. */
   dark(): boolean;
-  openRun(uid: string): void;
-  openFunction(uri: string): void;
-  openArtifact(uri: string): void;
-  openFeature(uri: string): void;
 }
 
 export type Kind = FeatureSummary['kind'];
@@ -138,19 +134,6 @@ function Dashboard(props: { feature: FeatureDetail; client: IClient; path: strin
       )}
     />
   );
-}
-
-export function openNode(services: Omit<IFeatureServices, 'rendermime' | 'dark'>, node: GraphNode): void {
-  if (node.kind === 'run') {
-    services.openRun(node.id);
-  } else if (node.kind === 'function') {
-    services.openFunction(node.uri);
-  } else if (node.kind.startsWith('feature-')) {
-    services.openFeature(node.uri);
-  } else if (node.uri.startsWith('store://')) {
-    // a file that was read has no record to show
-    services.openArtifact(node.uri);
-  }
 }
 
 function Head({ feature }: { feature: FeatureDetail }) {
@@ -345,7 +328,7 @@ function Versions({ feature, services }: { feature: FeatureDetail; services: IFe
                   <code>{each.hash.slice(0, 12)}</code>
                 </strong>
               ) : (
-                <Link onClick={() => services.openFeature(`${feature.uri.split('@')[0]}@${each.hash}`)}>
+                <Link onClick={() => services.openStored(`${feature.uri.split('@')[0]}@${each.hash}`)}>
                   {each.hash.slice(0, 12)}
                 </Link>
               )}

@@ -12,6 +12,25 @@ const ACROSS = 56;
 const DOWN = 14;
 const LETTERS = 24;
 
+/** What shows what a graph names. */
+export interface IOpens {
+  openRun(uid: string): void;
+  openFunction(uri: string): void;
+  /** An artifact, or a feature set or vector. */
+  openStored(uri: string): void;
+}
+
+export function openNode(opens: IOpens, node: GraphNode): void {
+  if (node.kind === 'run') {
+    opens.openRun(node.id);
+  } else if (node.kind === 'function') {
+    opens.openFunction(node.uri);
+  } else if (node.uri.startsWith('store://')) {
+    // a file that was read has no record to show
+    opens.openStored(node.uri);
+  }
+}
+
 interface ILineage {
   client: IClient;
   /** Of the run, or the URI of the features, that stand in the middle. */

@@ -4,6 +4,7 @@ import { ICommandPalette, IThemeManager } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Commands } from '../commands';
 import { DashboardName, DashboardView, WHOLE } from '../dashboards/view';
+import { isDark } from '../theme';
 import { IModel } from '../tokens';
 import { addView } from '../views/open';
 
@@ -22,7 +23,6 @@ export const dashboards: JupyterFrontEndPlugin<void> = {
     themes: IThemeManager | null
   ) => {
     const trans = (translator ?? nullTranslator).load('mlrun_jupyter');
-    const dark = () => !!themes?.theme && !themes.isLight(themes.theme);
     const kinds: [DashboardName, string, string, string][] = [
       ['mlflow', Commands.openMlflow, trans.__('Open MLflow'), trans.__('MLflow')],
       ['dask', Commands.openDask, trans.__('Open Dask Dashboard'), trans.__('Dask')]
@@ -36,7 +36,7 @@ export const dashboards: JupyterFrontEndPlugin<void> = {
         create: uid => {
           const run = model.runs.items.find(each => each.uid === uid);
           const more = uid === WHOLE ? '' : ` · ${run?.name ?? uid.slice(0, 8)}`;
-          return new DashboardView(name, uid, title + more, model, dark, trans);
+          return new DashboardView(name, uid, title + more, model, () => isDark(themes), trans);
         }
       });
       palette?.addItem({ command, category: trans.__('MLRun') });

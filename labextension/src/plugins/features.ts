@@ -5,9 +5,10 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { createElement } from 'react';
-import { Commands } from '../commands';
+import { Commands, commandOf } from '../commands';
 import { FeaturesSection } from '../features/section';
 import { FeatureView, Kind } from '../features/view';
+import { isDark } from '../theme';
 import { IModel, ISections } from '../tokens';
 import { addView } from '../views/open';
 
@@ -64,11 +65,10 @@ export const features: JupyterFrontEndPlugin<void> = {
     });
     const services = {
       rendermime,
-      dark: () => !!themes?.theme && !themes.isLight(themes.theme),
+      dark: () => isDark(themes),
       openRun: (uid: string) => run(Commands.openRun, { uid }),
       openFunction: (uri: string) => run(Commands.openFunction, { uri }),
-      openArtifact: (uri: string) => run(Commands.openArtifact, { uri }),
-      openFeature: (uri: string) => run(Commands.openFeature, { uri })
+      openStored: (uri: string) => run(commandOf(uri), { uri })
     };
     addView(app, restorer, {
       command: Commands.openFeature,

@@ -3,7 +3,7 @@ import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyte
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ServerConnection } from '@jupyterlab/services';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Commands } from '../commands';
+import { Commands, commandOf } from '../commands';
 import { RunDetail } from '../api/types';
 import { RunView, Tab } from '../run/view';
 import { IModel } from '../tokens';
@@ -28,9 +28,7 @@ export const run: JupyterFrontEndPlugin<void> = {
       rendermime,
       open: (uid: string) => command(Commands.openRun, { uid }),
       compare: (uids: string[]) => void app.commands.execute(Commands.compare, { uids }),
-      // features have a view of their own
-      openArtifact: (uri: string) =>
-        command(uri.startsWith('store://feature-') ? Commands.openFeature : Commands.openArtifact, { uri }),
+      openStored: (uri: string) => command(commandOf(uri), { uri }),
       openFunction: (uri: string) => command(Commands.openFunction, { uri }),
       openDashboard: (name: 'mlflow' | 'dask', uid: string) =>
         command(name === 'mlflow' ? Commands.openMlflow : Commands.openDask, { uid }),

@@ -91,7 +91,17 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
     <>
       {error && <ErrorBox error={error} />}
       {log.current.cut && (
-        <p className="mlrun-Dim mlrun-Note">{trans.__('Only its end is shown here; the report has all of it.')}</p>
+        <p className="mlrun-Dim mlrun-Note">
+          {trans.__('Only its end is shown here.')}{' '}
+          <a
+            className="mlrun-Link"
+            href={model.client.url(`runs/${uid}/logs`)}
+            target="_blank"
+            rel="noopener noreferrer"
+          >
+            {trans.__('All of it')}
+          </a>
+        </p>
       )}
       <div
         className="mlrun-Log"

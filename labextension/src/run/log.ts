@@ -4,6 +4,9 @@ import { coloursAfter, terminal } from '../format';
 
 const LIMIT = 1_000_000;
 const LINES = 200;
+const DRAWN = 10_000;
+/** What the next entry goes on with: a return of the carriage, or the beginning of an order. */
+const UNFINISHED = /((?:\r+|\u001b[^a-zA-Z]{0,20})?)$/;
 
 /** Some lines; what is finished stays as it is, so that only the last block is drawn anew. */
 export interface IBlock {
@@ -63,6 +66,11 @@ export class Log {
       } else {
         this._open += textOf(entry);
       }
+    }
+    if (this._open.length > DRAWN && this._open.includes('\r')) {
+      // a progress bar that is drawn over itself has no end of line for long; what is drawn over is gone
+      const [, rest] = UNFINISHED.exec(this._open)!;
+      this._open = terminal(this._open.slice(0, this._open.length - rest.length)) + rest;
     }
     this._close();
   }

@@ -15,16 +15,16 @@ interface IOverview {
   run: RunDetail;
   model: Model;
   open(uid: string): void;
-  openArtifact(uri: string): void;
+  openStored(uri: string): void;
   openFunction(uri: string): void;
 }
 
-export function Overview({ run, model, open, openArtifact, openFunction }: IOverview) {
+export function Overview({ run, model, open, openStored, openFunction }: IOverview) {
   const trans = useTrans();
   const facts = (of: Record<string, unknown>) => Object.entries(of).map(([name, each]) => [name, value(each)] as const);
   const inputs = Object.entries(run.inputs).map(
     ([name, uri]) =>
-      [name, uri.startsWith('store://') ? <Link onClick={() => openArtifact(uri)}>{uri}</Link> : uri] as const
+      [name, uri.startsWith('store://') ? <Link onClick={() => openStored(uri)}>{uri}</Link> : uri] as const
   );
   const labels = Object.entries(run.labels).filter(([name]) => !['kind', 'owner', 'host', 'v3io_user'].includes(name));
   const over = TERMINAL.has(run.state);
@@ -82,7 +82,7 @@ export function Overview({ run, model, open, openArtifact, openFunction }: IOver
         <Part title={trans.__('Artifacts')}>
           <ul className="mlrun-Artifacts">
             {run.artifacts.map(each => (
-              <ArtifactRow key={each.uri} artifact={each} model={model} open={openArtifact} />
+              <ArtifactRow key={each.uri} artifact={each} model={model} open={openStored} />
             ))}
           </ul>
         </Part>

@@ -4,11 +4,11 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 import { useEffect, useState } from 'react';
 import { ApiError } from '../api/client';
-import { FunctionDetail, GraphNode, RunDetail, TERMINAL } from '../api/types';
+import { FunctionDetail, RunDetail, TERMINAL } from '../api/types';
 import { RunForm, startAgain } from '../form/form';
 import { progressOf } from '../format';
 import { mlrunIcon } from '../icon';
-import { Lineage } from '../lineage/view';
+import { Lineage, openNode } from '../lineage/view';
 import { Model } from '../model';
 import { Boundary, ErrorBox, StateMark, Took, useTrans } from '../parts';
 import { Loaded, Part, Tabs, View, useLoad } from '../views/pieces';
@@ -23,7 +23,7 @@ export type Tab = 'overview' | 'log' | 'notebook' | 'lineage' | 'environment';
 
 export interface IRunServices extends Omit<IActions, 'gone'> {
   rendermime: IRenderMimeRegistry;
-  openArtifact(uri: string): void;
+  openStored(uri: string): void;
   openFunction(uri: string): void;
 }
 
@@ -103,13 +103,7 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
     );
   }
   const going = !TERMINAL.has(run.state);
-  const openNode = (node: GraphNode) =>
-    node.kind === 'run'
-      ? services.open(node.id)
-      : node.kind === 'function'
-        ? services.openFunction(node.uri)
-        : // a file that was read has no record to show
-          node.uri.startsWith('store://') && services.openArtifact(node.uri);
+  const opens = { ...services, openRun: services.open };
   const tabs: (readonly [Tab, string])[] = [
     ['overview', trans.__('Overview')],
     ['log', trans.__('Log')],
@@ -151,7 +145,9 @@ function Body({ uid, model, services, tab: first, tabChanged, named, gone }: IBo
           {tab === 'overview' && <Overview run={run} model={model} {...services} />}
           {tab === 'log' && <LiveLog uid={uid} model={model} going={going} registry={services.rendermime} />}
           {tab === 'notebook' && <ExecutedNotebook run={run} model={model} registry={services.rendermime} />}
-          {tab === 'lineage' && <Lineage client={model.client} uid={uid} turn={run.state} open={openNode} />}
+          {tab === 'lineage' && (
+            <Lineage client={model.client} uid={uid} turn={run.state} open={node => openNode(opens, node)} />
+          )}
           {tab === 'environment' && <Environment run={run} model={model} open={services.open} />}
         </Boundary>
       </div>

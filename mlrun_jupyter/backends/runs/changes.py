@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 BACK = timedelta(seconds=10)
 MOST = 500
 """Rows of a kind that are told of one by one."""
-CHUNK = 500
 KNOWN = 5000
 """Runs whose deletion is told by their uid."""
 COUNT_EVERY = 1.0
@@ -47,8 +46,8 @@ class SqlWatch:
         self._since = iso(now())
         self._told: dict[str, Seen] = {"runs": {}, "functions": {}, "artifacts": {}, "features": {}, "feature_status": {}, "tags": {}}
         with self._db.read() as c:
-            newest = c.execute(sa.select(t.runs.c.uid).order_by(t.runs.c.uid.desc()).limit(KNOWN)).scalars()
-            self._known = dict.fromkeys(reversed(list(newest)))
+            youngest = c.execute(sa.select(t.runs.c.uid).order_by(t.runs.c.uid.desc()).limit(KNOWN)).scalars()
+            self._known = dict.fromkeys(reversed(list(youngest)))
             self._count = self._counted(c)
             self._definitions = self._defined(c)
             self._remember(c)
@@ -85,13 +84,16 @@ class SqlWatch:
             deleted, explained = self._deleted(c) if counting else ([], True)
             features = self._features(c)
         self._since = began
-        full = explained and max(len(runs), len(functions), len(artifacts)) <= MOST
+        full = explained and max(len(runs), len(functions), len(artifacts), len(features)) <= MOST
         if not (runs or functions or artifacts or features or deleted) and full:
             return None
-        return Changes(runs=tuple(runs[:MOST]), functions=tuple(functions), artifacts=tuple(artifacts), features=tuple(features), deleted=tuple(deleted), complete=full)
+        return Changes(
+            runs=tuple(runs[:MOST]), functions=tuple(functions[:MOST]), artifacts=tuple(artifacts[:MOST]), features=tuple(features[:MOST]),
+            deleted=tuple(deleted), complete=full,
+        )  # fmt: skip
 
     def _news(self, kind: str, rows: list[Any], stamp: str) -> list[Any]:
-        """The rows that were not told of, by key and stamp."""
+        """The rows that were not told of, by stamp and key, which is all but the last two columns."""
         told = self._told[kind]
         fresh = [row for row in rows if told.get(tuple(row[:-2])) != getattr(row, stamp)]
         self._told[kind] = {tuple(row[:-2]): getattr(row, stamp) for row in rows}
@@ -125,22 +127,20 @@ class SqlWatch:
         fresh = self._news("artifacts", list(c.execute(query)), "created")
         docs = {row.uid: row.doc for row in fresh}
         others = [uid for uid in self._tagged(c) if uid not in docs]
-        for start in range(0, min(len(others), MOST), CHUNK):
-            chunk = others[start : start + CHUNK]
-            docs.update(c.execute(sa.select(a.c.uid, a.c.doc).where(a.c.uid.in_(chunk))).tuples().all())
+        if others:
+            # one more than is told says that these are not all
+            docs.update(c.execute(sa.select(a.c.uid, a.c.doc).where(a.c.uid.in_(others[: MOST + 1]))).tuples().all())
         found: dict[str, list[str]] = {}
-        uids = list(docs)[:MOST]
-        for start in range(0, len(uids), CHUNK):
-            for row in c.execute(sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(uids[start : start + CHUNK]))):
+        if docs:
+            for row in c.execute(sa.select(tags.c.uid, tags.c.tag).where(tags.c.uid.in_(list(docs)[:MOST]))):
                 found.setdefault(row.uid, []).append(row.tag)
         return [(decode(doc, Artifact), tuple(sorted(found.get(uid, ())))) for uid, doc in docs.items()]
 
     def _tagged(self, c: sa.Connection) -> list[str]:
-        """Artifacts that got a tag, and those that lost it with that."""
+        """Artifacts that got a tag, and those that lost it with that; of several moves between two looks, the last."""
         tags = t.artifact_tags
-        query = sa.select(
-            tags.c.project, tags.c.db_key, tags.c.iteration, tags.c.tag, tags.c.before, tags.c.uid, tags.c.moved, sa.literal(0)
-        )
+        # the key of a move is all but its last two columns
+        query = sa.select(tags.c.project, tags.c.db_key, tags.c.iteration, tags.c.tag, tags.c.before, tags.c.uid, tags.c.moved, sa.literal(0))
         fresh = self._news("tags", list(c.execute(query.where(tags.c.moved >= self._from).order_by(tags.c.moved))), "moved")
         return list(dict.fromkeys(uid for row in fresh for uid in (row.before, row.uid) if uid))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from mlrun_jupyter.notebooks.cells import Cell
 from mlrun_jupyter.notebooks.closure import Closure, analyse
@@ -14,9 +15,8 @@ class Notebook:
     """Executes cells as a notebook does, and keeps them as the magics do."""
 
     def __init__(self) -> None:
-        self.shell = InteractiveShell(history_length=0)
-        # history in memory; a test must not write to the user's
-        self.shell.history_manager.enabled = False
+        # a history opens the user's database, and has a thread that closes it at some time or other: hundreds of these end in a crash
+        self.shell = InteractiveShell(history_length=0, config=Config({"HistoryManager": {"enabled": False, "hist_file": ":memory:"}}))
         self.cells: list[Cell] = []
 
     def run(self, source: str, *, may_fail: bool = False) -> None:
