@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403
 from pytest_jupyter.pytest_tornasync import *  # noqa: F403
 from tornado.httpclient import HTTPClientError, HTTPResponse
+
+from mlrun_jupyter.locks import file_lock
 
 CODE = """
 import time
@@ -31,7 +35,11 @@ Ask = Callable[..., Awaitable[Any]]
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Jupyter's own folders. For all tests the same: they are in the environment, and each environment has a fork server of its own."""
-    return tmp_path_factory.mktemp("jupyter")
+    place = tmp_path_factory.getbasetemp()
+    # that of all processes of pytest-xdist
+    place = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "jupyter"
+    place.mkdir(exist_ok=True)
+    return place
 
 
 def _below(name: str) -> Any:
@@ -42,6 +50,18 @@ def _below(name: str) -> Any:
         return place
 
     return folder
+
+
+@pytest.fixture
+def jp_nbconvert_templates(jp_data_dir: Path) -> None:
+    """As pytest-jupyter's, once for all."""
+    import jupyter_core.paths
+
+    place = jp_data_dir / "nbconvert" / "templates"
+    with file_lock(jp_data_dir / "lock", wait=60):
+        for folder in jupyter_core.paths.jupyter_path("nbconvert", "templates"):
+            if Path(folder).is_dir() and not place.exists():
+                shutil.copytree(folder, place)
 
 
 jp_home_dir, jp_data_dir, jp_config_dir, jp_runtime_dir = map(_below, ("home", "data", "config", "runtime"))

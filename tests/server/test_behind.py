@@ -74,6 +74,11 @@ class Echo(websocket.WebSocketHandler):
         self.write_message(message)
 
 
+class Health(web.RequestHandler):
+    def get(self) -> None:
+        self.finish("ok")
+
+
 def _serve(app: web.Application) -> tuple[HTTPServer, int]:
     sock, port = bind_unused_port()
     server = HTTPServer(app)
@@ -94,7 +99,7 @@ async def test_a_hubs_proxy_passes_requests_the_stream_and_a_dashboard(
 ) -> None:
     base = f"http://127.0.0.1:{hub}{jp_base_url}mlrun/v1/"
     client = AsyncHTTPClient(force_instance=True)
-    dask, port = _serve(web.Application([(r"/status/ws", Echo), (r"/(.*)", web.RedirectHandler, {"url": "/status", "permanent": False})]))
+    dask, port = _serve(web.Application([(r"/status/ws", Echo), (r"/health", Health), (r"/(.*)", web.RedirectHandler, {"url": "/status", "permanent": False})]))
     arrived: list[tuple[float, bytes]] = []
     stream = client.fetch(
         HTTPRequest(f"{base}events?project=lab", headers=jp_auth_header, request_timeout=200, streaming_callback=lambda data: arrived.append((time.monotonic(), data))),
