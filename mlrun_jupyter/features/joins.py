@@ -86,7 +86,7 @@ def join_of(part: Part, pairs: Mapping[str, str], there: Sequence[str], *, time:
     """
     document, aggregated = part.document, part.windows
     wanted = {name: alias for name, alias in part.wanted.items() if name not in aggregated and not (name in document.keys and alias in there)}
-    wanted.update({name: name for name in hidden if name not in part.wanted and name not in there})
+    wanted.update({name: name for name in hidden if name not in there})
     timed = bool(document.timestamp_key) and part.join.asof
     if timed and not time:
         raise FeatureError(
@@ -173,7 +173,7 @@ def lazily(part: Part, columns: Sequence[str], window: Window, of: tables.Snapsh
 
 def first_columns(part: Part, hidden: Sequence[str]) -> list[str]:
     """What is read of the set that gives the rows."""
-    return [*part.wanted, *(name for name in hidden if name not in part.wanted)]
+    return [*part.wanted, *hidden]
 
 
 def first(part: Part, rows: pl.DataFrame, hidden: Sequence[str]) -> pl.DataFrame:
@@ -181,7 +181,6 @@ def first(part: Part, rows: pl.DataFrame, hidden: Sequence[str]) -> pl.DataFrame
     import polars as pl
 
     document = part.document
-    extra = [name for name in hidden if name not in part.wanted]
     rows = asof.in_order(rows, [name for name in (document.timestamp_key, document.known_at) if name])
     if document.known_at and document.timestamp_key:
         # what was restated is one event, and the last that became known of it counts
@@ -189,7 +188,7 @@ def first(part: Part, rows: pl.DataFrame, hidden: Sequence[str]) -> pl.DataFrame
     keep = [*document.keys, *([document.timestamp_key] if document.timestamp_key else [])]
     return rows.select(
         *(name for name in keep if name not in part.wanted.values()), *(pl.col(name).alias(alias) for name, alias in part.wanted.items()),
-        *(name for name in extra if name not in part.wanted.values()),
+        *(name for name in hidden if name not in part.wanted.values()),
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class _Set:
     own: list[tuple[str, str]]
     windows: list[tuple[str, str]]
     ttl: int
-    hidden: list[str] = field(default_factory=list)
+    hidden: list[tuple[str, str]] = field(default_factory=list)
 
 
 class OnlineVectorService:
@@ -195,8 +195,8 @@ class OnlineVectorService:
                         continue
                     self._fill(one, there, now, made[index], row)
                     if chained and not (one.ttl and not fresh(there[0], now, one.ttl)):
-                        for name in one.hidden:
-                            row.setdefault(name, there[1].get(name))
+                        for name, known_as in one.hidden:
+                            row.setdefault(known_as, there[1].get(name))
         return made, missed
 
     def _fill(self, one: _Set, there: tuple[int, dict[str, Any]], now: int, into: dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -229,7 +229,7 @@ class OnlineVectorService:
         for one in self._sets:
             pairs = retrieve.pairs_of(one.part, self._parts, self.vector, columns)
             made.append((one, [(column, _converter(column, one.part.snapshot.schema[key])) for column, key in pairs.items()]))
-            columns += [name for name in one.hidden if name not in columns]
+            columns += [name for _, name in one.hidden if name not in columns]
         self._plans[form] = made
         return made
 
@@ -252,7 +252,7 @@ class OnlineVectorService:
             [one for one in wanted if one[0] in document.keys], [one for one in wanted if one[0] in aggregated],
             int(seconds(document.ttl) * 1_000_000) if document.ttl else 0,
             # a feature that later sets are joined by is known to them under its own name, too
-            [*dict.fromkeys([*hidden, *part.wanted])],
+            [*dict.fromkeys([*((name, name) for name in (*hidden, *part.wanted)), *part.wanted.items()])],
         )  # fmt: skip
 
     def _table(self, part: retrieve.Part) -> str:

@@ -128,7 +128,6 @@ class Plan:
         head = parts[0]
         if spine is not None:
             columns, self.time, rest = list(spine), time, parts
-            self.keys = tuple(dict.fromkeys(key for part in parts for key in pairs_of(part, parts, vector, columns)))
             spared = list(columns)
         else:
             self.time, self.keys, rest = head.document.timestamp_key, head.document.keys, parts[1:]
@@ -137,7 +136,11 @@ class Plan:
             columns = list(dict.fromkeys([*fixed, *head.wanted.values(), *self.hidden[head.label]]))
         no_clashes(parts, columns if spine is not None else [name for name in (*self.keys, self.time) if name])
         for part in rest:
-            join = joins.join_of(part, pairs_of(part, parts, vector, columns), columns, time=self.time, hidden=self.hidden[part.label])
+            # a set before may give the key of this one
+            pairs = pairs_of(part, parts, vector, columns)
+            if spine is not None:
+                self.keys = tuple(dict.fromkeys([*self.keys, *(column for column in pairs if column in spine)]))
+            join = joins.join_of(part, pairs, columns, time=self.time, hidden=self.hidden[part.label])
             self.joins.append(join)
             columns += [name for name in join.made if name not in columns]
         order = [alias for part in parts for alias in part.wanted.values()]
@@ -236,7 +239,7 @@ def hidden_keys(parts: Sequence[Part], vector: FeatureVector) -> dict[str, list[
     for index, part in enumerate(parts):
         wanted = {*(key for later in parts[index + 1 :] for key in later.document.keys)}
         wanted |= {column for later in parts[index + 1 :] for column in vector.relations.get(later.document.name, {})} | set(part.document.relations)
-        found[part.label] = [name for name in part.snapshot.schema if name in wanted and name not in part.document.keys]
+        found[part.label] = [name for name in part.snapshot.schema if name in wanted and name not in part.document.keys and name not in part.wanted]
     return found
 
 
@@ -252,8 +255,10 @@ def pairs_of(part: Part, parts: Sequence[Part], vector: FeatureVector, columns: 
                     related.setdefault(key, left)
     found: dict[str, str] = {}
     for key in part.document.keys:
-        column = related.get(key, key)
-        column = column if column in columns else key
+        names = [related.get(key, key), key]
+        # a feature of a set before may have another name here
+        names += [other.wanted[name] for other in parts[: parts.index(part)] for name in names if name in other.wanted]
+        column = next((name for name in names if name in columns), key)
         if column not in columns:
             raise FeatureError(
                 f"{name!r} cannot be joined: there is no column for its key {key!r}", why=f"there are {frames.near(key, columns)}",

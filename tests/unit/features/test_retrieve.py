@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError, NameInvalidError
 from mlrun_jupyter.features import asof
@@ -120,6 +122,34 @@ def test_the_first_set_gives_the_rows_and_others_are_joined_by_time_or_by_key(pl
     assert framed.index.name == "flight" and list(framed.columns) == ["time", "delay"]
     limited = FeatureVector("f", ["flights.delay"], place=place).get_offline_features(start_time=at(2), end_time="2024-01-01T03:00:00Z").to_polars()
     assert limited["delay"].to_list() == [7.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("features", "relations", "names"),
+    [
+        (["flights.tail", "planes.seats"], {}, ["tail", "seats"]),
+        (["flights.tail as plane", "planes.seats"], {}, ["plane", "seats"]),
+        (["flights.tail as plane", "planes.seats"], {"planes": {"plane": "tail"}}, ["plane", "seats"]),
+        (["flights.delay", "planes.seats"], {}, ["delay", "seats"]),
+    ],
+)
+def test_a_set_gives_the_key_of_the_next(place: Place, tmp_path: Path, features: list[str], relations: Any, names: list[str]) -> None:
+    store = LmdbStore(tmp_path / "online")
+    place = dataclasses.replace(place, online=lambda: store)
+    flights = FeatureSet("flights", entities=["flight"], timestamp_key="time", place=place)
+    flights.ingest(pl.DataFrame({"flight": [1, 1, 2], "time": [at(1), at(3), at(1)], "tail": ["n1", "n2", "n1"], "delay": [5.0, 6.0, 7.0]}))
+    FeatureSet("planes", entities=["tail"], place=place).ingest(pl.DataFrame({"tail": ["n1", "n2"], "seats": [100, 50]}))
+    vector = FeatureVector("v", features, relations=relations, place=place)
+    vector.save()
+    asked = pl.DataFrame({"flight": [1, 1, 2, 3], "t": [at(2), at(4), at(2), at(2)]})
+    found = vector.get_offline_features(asked, "t").to_polars()
+    assert found.columns == names and found["seats"].to_list() == [100, 50, 100, None]
+    framed = vector.get_offline_features(asked, "t", with_indexes=True)
+    assert framed.to_dataframe().index.name == "flight" and list(framed.to_polars().columns) == ["flight", "t", *names]
+    assert vector.get_offline_features().to_polars()["seats"].to_list() == [100, 100, 50]
+    with vector.get_online_feature_service() as service:
+        assert [row["seats"] for row in service.get([{"flight": 1}, {"flight": 2}, {"flight": 3}])] == [50, 100, None]
+    store.close()
 
 
 def test_outer_and_right_joins_add_rows_of_the_other_set(place: Place) -> None:
