@@ -84,7 +84,7 @@ def frame_of(data: Any) -> pl.DataFrame:
         if isinstance(data, Iterator):
             return _given_out(data)
         if isinstance(data, Mapping):
-            return pl.DataFrame(dict(data), strict=False) if all(isinstance(v, Sequence) for v in data.values()) else pl.DataFrame([dict(data)])
+            return pl.DataFrame(dict(data), strict=False) if all(map(_is_column, data.values())) else pl.DataFrame([dict(data)])
         if isinstance(data, Sequence) and not isinstance(data, str | bytes):
             return pl.from_dicts([dict(one) for one in data], infer_schema_length=None) if data else pl.DataFrame()
         if hasattr(data, "__arrow_c_stream__") or library == "pyarrow":
@@ -100,6 +100,11 @@ def frame_of(data: Any) -> pl.DataFrame:
         f"{type(data).__module__}.{type(data).__qualname__} is no table", why="rows are a frame of pandas, polars, Arrow or Dask, a list of dicts, or a generator of dicts or frames",
         next_step="hand over one of these, or a source",
     )  # fmt: skip
+
+
+def _is_column(value: Any) -> bool:
+    """Values one below another: a list, an array, a series; a text is one value."""
+    return not isinstance(value, str | bytes | Mapping) and hasattr(value, "__len__") and hasattr(value, "__getitem__") and getattr(value, "ndim", 1) == 1
 
 
 def is_dask(data: Any) -> bool:
@@ -203,7 +208,8 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 def moments(column: pl.Series, note: Note) -> pl.Series:
     """The column as times in UTC.
 
-    Dates are midnight; texts are ISO 8601; numbers are refused, since nothing says what they count.
+    Dates are midnight; texts are ISO 8601, also with a space for the ``T`` and slashes for the dashes, and without seconds, or the day alone; other orders
+    of day and month are refused, since they could be read in two ways; numbers are refused, since nothing says what they count.
     """
     import polars as pl
 
@@ -219,21 +225,36 @@ def moments(column: pl.Series, note: Note) -> pl.Series:
                 f"some times of {name!r} have a zone and some have none", why=f"row {_first(~zoned if zoned[0] else zoned)} is the first that differs from row 0",
                 next_step="write all of them with a zone, or none",
             )  # fmt: skip
-        made = column.str.to_datetime(time_unit="us", time_zone="UTC", strict=False) if zoned.any() else column.str.to_datetime(time_unit="us", strict=False)
+        made = _read_iso(column, zoned=bool(zoned.any()))
         bad = made.is_null() & column.is_not_null()
         if bad.any():
             row = _first(bad)
             raise FeatureDataError(
                 f"{column[row]!r} in {name!r} is no time", why=f"row {row} is the first that cannot be read", next_step="write times as 2026-05-01T10:00:00Z"
             )  # fmt: skip
-        if not zoned.any():
+        if made.len() and not zoned.any():
             note(f"times of {name} have no zone and are taken to be in UTC")
-            made = made.dt.replace_time_zone("UTC")
         return made
     raise FeatureDataError(
         f"{name!r} is to be a time, and is {value_type(kind)}", why=f"row 0 is {column[0]!r}" if len(column) else "nothing says what numbers would count",
         next_step=f"make it one: pd.to_datetime(frame[{name!r}], unit='s', utc=True)",
     )  # fmt: skip
+
+
+def _read_iso(column: pl.Series, *, zoned: bool) -> pl.Series:
+    """The texts as times in UTC; what is no time is null."""
+    import polars as pl
+
+    texts = column.str.replace(r"^(\d{4})/(\d{2})/(\d{2})", "${1}-${2}-${3}").str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T")
+    if zoned:
+        texts = texts.str.replace("Z$", "+00:00")
+    made = pl.Series(column.name, [None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, column.len())
+    for form in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M") + (() if zoned else ("%Y-%m-%d",)):
+        if not (made.is_null() & texts.is_not_null()).any():
+            break
+        read = texts.str.to_datetime(form + ("%z" if zoned else ""), time_unit="us", strict=False)
+        made = made.fill_null(read if zoned else read.dt.replace_time_zone("UTC"))
+    return made
 
 
 def no_nulls(frame: pl.DataFrame, name: str, what: str) -> None:
@@ -250,15 +271,20 @@ def no_nulls(frame: pl.DataFrame, name: str, what: str) -> None:
 def typed(frame: pl.DataFrame, declared: Mapping[str, str]) -> pl.DataFrame:
     """The columns as they are declared, where every value can be.
 
-    :raises FeatureDataError: naming the first row whose value cannot.
+    :raises FeatureDataError: naming the first row whose value cannot: ``1.5`` is no ``int``. Floats may become narrower.
     """
+    import polars as pl
 
     changes = []
     for name, kind in declared.items():
         if name not in frame.columns or kind in ("list", "datetime") or frame.schema[name] == polars_type(kind):
             continue
-        made = frame[name].cast(polars_type(kind), strict=False)
-        lost = made.is_null() & frame[name].is_not_null()
+        column, target = frame[name], polars_type(kind)
+        made = column.cast(target, strict=False)
+        lost = made.is_null() & column.is_not_null()
+        if not (target.is_float() or target == pl.String) and (column.dtype.is_numeric() or column.dtype.is_temporal()):
+            # a part of a number, or the hour of a time, is a value as well
+            lost |= (made.cast(column.dtype, strict=False) != column).fill_null(False)
         if lost.any():
             row = _first(lost)
             raise FeatureDataError(

@@ -1,6 +1,6 @@
 """What the values of columns must be: counted, and what must not be there put aside.
 
-A value that is missing breaks no rule but ``null_share``. Rows and single events are judged by the same predicates: a rule gives a predicate on
+A value that is missing (null, and for ``null_share`` NaN) breaks no rule but ``null_share``. Rows and single events are judged by the same predicates: a rule gives a predicate on
 one value, and in a frame it is asked once for each value that occurs, except for ranges and lengths, which are computed for whole columns with the same
 result.
 """
@@ -276,7 +276,9 @@ def _broken(column: pl.Series, feature: Feature, rule: Validator, check: Callabl
 def _null_share(column: pl.Series, rule: Validator, document: FeatureSet) -> dict[str, Any]:
     if rule.max is None:
         raise FeatureError(f"the null_share of {column.name!r} has no bound", next_step="give max, from 0 to 1")
-    nulls = column.null_count()
+    # to a frame of pandas, NaN is how a number is missing
+    missing = column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
+    nulls = int(missing.fill_null(True).sum())
     share = nulls / column.len() if column.len() else 0.0
     over = share > rule.max
     if over and rule.severity == "error":
@@ -284,7 +286,7 @@ def _null_share(column: pl.Series, rule: Validator, document: FeatureSet) -> dic
             f"{nulls:,} of {column.len():,} rows have no {column.name!r}", why=f"{document.name!r} allows a share of {rule.max:g}, and this is {share:.3g}",
             next_step="mend the source, or raise the bound; nothing was written",
         )  # fmt: skip
-    first = column.is_null().arg_max() if over else -1
+    first = missing.fill_null(True).arg_max() if over else -1
     return {"severity": rule.severity, "rows": nulls if over else 0, "share": share, "message": f"is missing in more than {rule.max:g} of the rows", "first": first, "example": None}
 
 
