@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mlrun_jupyter.errors import (
     MLRunMissingDependencyError,
     MLRunNotFoundError,
 )
-from mlrun_jupyter.feature_files import read_definition
+from mlrun_jupyter.feature_files import definition_file, read_definition
 from mlrun_jupyter.feature_places import forget_pages, named, place_of, take_along
 from mlrun_jupyter.features import catalogue, sets
 from mlrun_jupyter.features.catalogue import Found
@@ -316,32 +316,48 @@ def _vector(one: Any) -> sets.FeatureVector:
 
 
 def delete_feature_set(name: str, project: str = "", tag: str = "", uid: str = "", force: bool = False) -> None:
-    """Delete a set, or one version of it.
+    """Delete a set, or one version of it; with its last version the set is deleted. Its YAML file in the project goes as well.
 
     :param force: its rows as well; without it a set that has rows stays.
+    :raises MLRunConflictError: when it has rows.
     """
-    place = _place(project)
-    found = place.definitions.get_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
-    if not tag and not uid:
-        document: Any = found.document
-        if place.table(document).version >= 0:
-            if not force:
-                raise MLRunConflictError(f"feature set {name!r} has rows", why="deleting it would leave them without a definition", next_step="pass force=True to delete them too")
-            place.offline.delete(place.project, name)
-            place.offline.delete(place.project, f"{name}.quarantine")
-            if place.online is not None:
-                place.online().delete(online_table(found.status, name))
-    place.definitions.delete_feature_object("feature-set", place.project, name, tag=tag, hash=uid)
-    forget_pages(session(), place.project, "feature-set", name)
-    catalogue.refresh(place)
+
+    def rows(place: Place, found: Any) -> None:
+        if place.table(found.document).version < 0:
+            return
+        if not force:
+            raise MLRunConflictError(f"feature set {name!r} has rows", why="deleting it would leave them without a definition", next_step="pass force=True to delete them too")
+        place.offline.delete(place.project, name)
+        place.offline.delete(place.project, f"{name}.quarantine")
+        if place.online is not None:
+            place.online().delete(online_table(found.status, name))
+
+    _delete("feature-set", name, project, tag, uid, rows)
 
 
 def delete_feature_vector(name: str, project: str = "", tag: str = "", uid: str = "") -> None:
-    """Delete a vector, or one version of it."""
+    """Delete a vector, or one version of it. Its YAML file in the project goes as well."""
+    _delete("feature-vector", name, project, tag, uid, lambda *_: None)
+
+
+def _delete(kind: Any, name: str, project: str, tag: str, uid: str, clear: Callable[[Place, Any], None]) -> None:
+    """:param clear: what goes with the last version."""
     place = _place(project)
-    place.definitions.get_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
-    place.definitions.delete_feature_object("feature-vector", place.project, name, tag=tag, hash=uid)
-    forget_pages(session(), place.project, "feature-vector", name)
+    found = place.definitions.get_feature_object(kind, place.project, name, tag=tag, hash=uid)
+    file = definition_file(place.folder, kind, name) if place.folder is not None else None
+    last = len(place.definitions.list_feature_objects(kind, place.project, name=name, latest=False, limit=2)) == 1
+    if last or not (tag or uid):
+        clear(place, found)
+        place.definitions.delete_feature_object(kind, place.project, name)
+        if file is not None:
+            file.unlink(missing_ok=True)
+    else:
+        place.definitions.delete_feature_object(kind, place.project, name, tag=tag, hash=uid)
+        if file is not None and file.exists() and read_definition(file).hash == found.document.hash:
+            # else loading the project would store the version again
+            document: Any = place.definitions.get_feature_object(kind, place.project, name).document
+            (FeatureSet if kind == "feature-set" else FeatureVector)(document=document).save()
+    forget_pages(session(), place.project, kind, name)
     catalogue.refresh(place)
 
 

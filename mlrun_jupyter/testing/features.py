@@ -51,6 +51,13 @@ class FeatureDefinitionTests:
         assert not store.list_feature_objects("feature-set", "kit", entity="carrier")
         assert [each.document.name for each in store.list_feature_objects("feature-vector", "kit", text="delay_1")] == ["late"]
 
+    def test_when_the_latest_version_is_deleted_the_one_before_it_is_the_latest(self, store: Store) -> None:
+        first, second = self.set_of(), msgspec.structs.replace(self.set_of(), description="another")
+        for document in (first, second):
+            store.put_feature_object(document)
+        assert store.delete_feature_object("feature-set", "kit", "flights", hash=second.hash) == 1
+        assert store.get_feature_object("feature-set", "kit", "flights").document.hash == first.hash
+
     def test_a_status_is_not_overwritten_by_one_who_read_an_older_one(self, store: Store) -> None:
         store.put_feature_object(self.set_of())
         read = store.get_feature_object("feature-set", "kit", "flights").status

@@ -135,9 +135,18 @@ class FeatureRows:
             for row in rows:
                 for table in (t.feature_tags, t.feature_objects):
                     c.execute(sa.delete(table).where(*_same(table, {**key, "hash": row.hash})))
+            self._have_latest(c, key)
             return len(rows)
 
         return self.db.write(work)
+
+    def _have_latest(self, c: sa.Connection, key: dict[str, str]) -> None:
+        """When the latest version was deleted, the one made last before it is."""
+        o, tags = t.feature_objects, t.feature_tags
+        if c.execute(sa.select(tags.c.hash).where(*_same(tags, {**key, "tag": "latest"}))).scalar() is None:
+            left = c.execute(sa.select(o.c.hash).where(*_same(o, key)).order_by(o.c.created.desc(), o.c.hash.desc()).limit(1)).scalar()
+            if left is not None:
+                self._put(c, tags, {**key, "tag": "latest", "hash": left, "updated": iso(now())})
 
     def _versions(self, c: sa.Connection, key: dict[str, str], tag: str, hash: str) -> list[Any]:
         o, tags = t.feature_objects, t.feature_tags

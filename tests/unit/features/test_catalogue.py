@@ -106,3 +106,32 @@ def test_features_are_found_by_text_entity_label_and_owner(project: Any) -> None
     assert found(entity="tail") == found(owner="bob") == ["planes.seats"]
     assert [(one.set, one.name, one.role) for one in fstore.list_entities()] == [("planes", "tail", "entity"), ("weather", "origin", "entity")]
     assert fstore.list_features("wind")[1].role == "aggregation"
+
+
+def test_with_its_last_version_a_set_goes_whole_and_does_not_come_back(project: Any) -> None:
+    from mlrun_jupyter import feature_files
+    from mlrun_jupyter.project import session
+
+    frame = pd.DataFrame({"origin": ["JFK"], "wind": [1.0]})
+    one = fstore.FeatureSet("weather", "the first", entities=["origin"])
+    one.save("v1")
+    two = fstore.FeatureSet("weather", "the second", entities=["origin"])
+    two.ingest(frame)
+    file = project.context / "features" / "weather.set.yaml"
+    fstore.FeatureSet(document=two.document).save("v2")
+    assert "the second" in file.read_text()
+    # one version of two: the other is the latest then, and it is what lies in the project
+    fstore.delete_feature_set("weather", tag="v2")
+    assert fstore.get_feature_set("weather").document.description == "the first" and "the first" in file.read_text()
+    assert feature_files.register(session(), "lab", file.parent) == []
+    assert len(fstore.get_feature_set("weather").to_dataframe()) == 1
+    # the last one has the rows
+    with pytest.raises(errors.MLRunConflictError, match="has rows"):
+        fstore.delete_feature_set("weather", tag="v1")
+    fstore.delete_feature_set("weather", tag="v1", force=True)
+    assert not file.exists() and feature_files.register(session(), "lab", file.parent) == []
+    with pytest.raises(errors.MLRunNotFoundError):
+        fstore.get_feature_set("weather")
+    again = fstore.FeatureSet("weather", entities=["origin"])
+    again.ingest(frame.assign(origin="EWR"))
+    assert again.to_dataframe()["origin"].tolist() == ["EWR"]
