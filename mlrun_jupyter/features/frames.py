@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ARRIVAL = "__arrival"
 """The column of a table that says in which order its rows came: microseconds since the epoch when the ingest began, plus the row's number."""
+NAIVE = "times of {} have no zone and are taken to be in UTC"
 Policy = Literal["refuse", "add", "evolve"]
 Note = Callable[[str], None]
 
@@ -35,7 +36,7 @@ def rows(data: Any, *, fset: FeatureSet, note: Note | None = None, allow_empty: 
     told = note or (lambda _: None)
     for name in filter(None, (fset.timestamp_key, fset.known_at)):
         if getattr(given.schema.get(name), "time_zone", "") is None:
-            told(f"times of {name} have no zone and are taken to be in UTC")
+            told(NAIVE.format(name))
     frame = plain(given)
     missing = [name for name in (*fset.keys, *filter(None, (fset.timestamp_key, fset.known_at))) if name not in frame.columns]
     if missing:
@@ -233,7 +234,7 @@ def moments(column: pl.Series, note: Note) -> pl.Series:
                 f"{column[row]!r} in {name!r} is no time", why=f"row {row} is the first that cannot be read", next_step="write times as 2026-05-01T10:00:00Z"
             )  # fmt: skip
         if made.len() and not zoned.any():
-            note(f"times of {name} have no zone and are taken to be in UTC")
+            note(NAIVE.format(name))
         return made
     raise FeatureDataError(
         f"{name!r} is to be a time, and is {value_type(kind)}", why=f"row 0 is {column[0]!r}" if len(column) else "nothing says what numbers would count",

@@ -120,7 +120,7 @@ def joined(left: pl.DataFrame, rows: pl.DataFrame, join: Join, *, time: str, kno
         if part.windows:
             made = _aggregated(made, rows, join, time, known)
         return made.filter(found.is_not_null()) if how == "inner" else made
-    newest = asof.latest(rows, document.keys, document.timestamp_key, document.known_at)
+    newest = asof.latest(rows, document.keys, document.timestamp_key, document.known_at if known else "")
     if join.timed:
         notes.append(f"{document.name} is joined {how}: of each entity its newest row counts, whatever the time")
     return _plain_join(left, newest, join.pairs, join.wanted, how)
@@ -176,12 +176,15 @@ def first_columns(part: Part, hidden: Sequence[str]) -> list[str]:
     return [*part.wanted, *hidden]
 
 
-def first(part: Part, rows: pl.DataFrame, hidden: Sequence[str]) -> pl.DataFrame:
-    """The rows of a set as the rows that are asked about: in the order of their times, and of restated ones the last known."""
+def first(part: Part, rows: pl.DataFrame, hidden: Sequence[str], *, known: bool) -> pl.DataFrame:
+    """The rows of a set as the rows that are asked about: in the order of their times, and of restated ones the last known.
+
+    :param known: ``False``: of restated ones the last that came.
+    """
     import polars as pl
 
     document = part.document
-    rows = asof.in_order(rows, [name for name in (document.timestamp_key, document.known_at) if name])
+    rows = asof.in_order(rows, [name for name in (document.timestamp_key, document.known_at if known else "") if name])
     if document.known_at and document.timestamp_key:
         # what was restated is one event, and the last that became known of it counts
         rows = rows.unique(subset=[*document.keys, document.timestamp_key], keep="last", maintain_order=True)

@@ -2,7 +2,8 @@
 
 What is decided once, the sets, their names, keys and tables, is decided when the service is made and when rows of another form come. What is
 done for each request is: a key's text, one read for each set, and the names of the result. Asking is asking *now*: a row that is older than its
-set's ``ttl`` is as none, by the same rule as in offline retrieval, and windows are those of this moment.
+set's ``ttl`` is as none, by the same rule as in offline retrieval, and windows are those of this moment. The store has one row of an entity, the
+newest: a row is served from when it is ingested, also when its event or its ``known_at`` is still to come.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def retrieve(
     reading = _Ahead(plan.joins, window)
     if left is None:
         part = plan.parts[0]
-        left = joins.first(part, joins.load(part, joins.first_columns(part, plan.hidden[part.label]), window), plan.hidden[part.label])
+        left = joins.first(part, joins.load(part, joins.first_columns(part, plan.hidden[part.label]), window), plan.hidden[part.label], known=known)
     for join in plan.joins:
         left = joins.joined(left, reading.next(), join, time=plan.time, known=known, notes=notes)
     if query:
@@ -86,10 +86,16 @@ def asked_rows(spine: Any, time: str, note: Callable[[str], None]) -> tuple[pl.D
 
     :raises FeatureError: when it has none of that name, or they are no times.
     """
-    left = frames.plain(frames.frame_of(spine))
+    import polars as pl
+
+    left = frames.frame_of(spine)
+    naive = {frames_name(name) for name, kind in left.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone is None}
+    left = frames.plain(left)
     if not time:
         return left, ""
     time = frames_name(time)
+    if time in naive:
+        note(frames.NAIVE.format(time))
     if time not in left.columns:
         raise FeatureError(f"the rows asked about have no column {time!r}", why=f"their columns are {frames.near(time, left.columns)}", next_step="name the column with the times")
     left = left.with_columns(frames.moments(left[time], note))
@@ -170,6 +176,7 @@ def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, An
         raise FeatureError(f"feature vector {vector.name!r} has no features", next_step="name some, for example 'flights.*'")
     joins = {step.set: step for step in vector.joins}
     parts: dict[tuple[str, str], Part] = {}
+    versions_of: dict[tuple[str, str], tuple[str, str]] = {}
     for one in asked:
         home = place.of(one.project)
         name = (home.project, one.set)
@@ -180,6 +187,11 @@ def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, An
             if versions and text not in versions:
                 raise MLRunNotFoundError(f"the record names no version of {text}", why=f"it has {frames.near(text, versions)}", next_step="use the record of this vector")
             parts[name] = Part(home, tables.snapshot(home, document, versions.get(text)), joins.get(one.set, JoinStep(one.set)))
+        asked_for = (one.tag, one.hash)
+        if versions_of.setdefault(name, asked_for) != asked_for:
+            raise FeatureError(
+                f"two versions of {one.set!r} are asked for", why=f"{one} is of another than the features before it", next_step="name one version of a set in a vector"
+            )  # fmt: skip
         _want(parts[name], one)
     found = list(parts.values())
     if vector.joins or vector.first_set:

@@ -118,7 +118,7 @@ def retrieve_scaled(
     first = None if spine is not None else plan.parts[0]
     hidden = tuple(plan.hidden[plan.parts[0].label])
     if first is not None:
-        empty = joins.first(first, joins.load(_emptied(first), joins.first_columns(first, hidden), window), hidden)
+        empty = joins.first(first, joins.load(_emptied(first), joins.first_columns(first, hidden), window), hidden, known=known)
     else:
         assert left is not None
         empty = left.clear()
@@ -207,7 +207,7 @@ def _range(job: Job, number: int, after: Any) -> pl.DataFrame:
     rows = spill.together(spill.pieces(job.place("ranges"), number))
     if rows is None:
         rows = joins.load(_emptied(job.first), joins.first_columns(job.first, job.hidden), job.window)
-    return joins.first(job.first, rows, job.hidden)
+    return joins.first(job.first, rows, job.hidden, known=job.known)
 
 
 def _first_rows(job: Job, chunk: tables.Snapshot, columns: Sequence[str]) -> pl.DataFrame:

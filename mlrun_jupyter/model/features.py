@@ -230,7 +230,6 @@ class FeatureSet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     :ivar schema_policy: what ingesting does when the columns of the data are not those of the table: ``refuse``, ``add`` (new columns are added, missing
         ones are null) or ``evolve`` (types may become wider as well).
     :ivar ttl: how old a row may be to be joined or served, as ``24h``; empty: any age.
-    :ivar late: how late rows may come to be aggregated.
     """
 
     name: str
@@ -388,6 +387,12 @@ def check(document: FeatureSet | FeatureVector) -> None:
     if both:
         raise FeatureError(f"{both[0]!r} is a key of {document.name!r}", why="a column is a key or a feature", next_step="choose another name")
     for each in document.aggregations:
+        asked = [one.name for one in document.features if one.validator and one.name in each.features]
+        if asked:
+            raise FeatureError(
+                f"the validator of {asked[0]!r} would never be asked", why="it is of an aggregation, and rows are judged before these are made",
+                next_step=f"give one to {each.column!r}, of which it is made",
+            )  # fmt: skip
         aggregation(each.column, each.operations, each.windows, each.period, each.name, each.late)
 
 

@@ -152,6 +152,44 @@ def test_a_set_gives_the_key_of_the_next(place: Place, tmp_path: Path, features:
     store.close()
 
 
+def test_without_known_at_the_row_that_came_last_counts_wherever_its_set_stands(place: Place) -> None:
+    fset = FeatureSet("s", entities=["k"], timestamp_key="t", known_at="n", place=place)
+    fset.ingest(pl.DataFrame({"k": ["a"], "t": [at(1)], "n": [at(3)], "v": [1]}))
+    fset.ingest(pl.DataFrame({"k": ["a"], "t": [at(1)], "n": [at(2)], "v": [2]}))
+    vector = FeatureVector("v", ["s.v"], place=place)
+    asked = pl.DataFrame({"k": ["a"], "at": [at(4)]})
+    for known, value in ((True, 1), (False, 2)):
+        assert vector.get_offline_features(known=known).to_polars()["v"].to_list() == [value]
+        assert vector.get_offline_features(asked, "at", known=known).to_polars()["v"].to_list() == [value]
+
+
+def test_two_versions_of_a_set_are_no_one_set(place: Place) -> None:
+    fset = FeatureSet("s", entities=["k"], place=place)
+    fset.ingest(pl.DataFrame({"k": ["a"], "v": [1], "w": [2]}))
+    fset.save("one")
+    with pytest.raises(FeatureError, match="two versions of 's'"):
+        FeatureVector("v", ["s:one.v", "s.w"], place=place).get_offline_features()
+
+
+def test_times_asked_about_without_a_zone_are_said_to_be_in_utc(place: Place) -> None:
+    weather(place, [("x", at(1), 1)])
+    vector = FeatureVector("v", ["weather.wind"], place=place)
+    asked = pl.DataFrame({"origin": ["x"], "t": [at(2)]})
+    assert not vector.get_offline_features(asked, "t").notes
+    naive = asked.with_columns(pl.col("t").dt.replace_time_zone(None))
+    assert vector.get_offline_features(naive, "t").notes == ("times of t have no zone and are taken to be in UTC",)
+
+
+def test_a_leak_of_one_in_a_number_beyond_53_bits_is_seen_and_a_label_is_none(place: Place) -> None:
+    fset = FeatureSet("s", entities=["k"], timestamp_key="t", place=place)
+    fset.ingest(pl.DataFrame({"k": ["a"], "t": [at(1)], "v": [2**60], "late": [True]}))
+    vector = FeatureVector("v", ["s.v"], label_feature="s.late", place=place)
+    training = pl.DataFrame({"k": ["a"], "at": [at(2)], "v": [2**60 + 1], "late": [False]})
+    report = vector.leakage_check(training, "at")
+    assert [leak.feature for leak in report.leaks] == ["v"] and "late" in report.unchecked
+    assert vector.leakage_check(training.with_columns(v=pl.lit(2**60)), "at").clean
+
+
 def test_outer_and_right_joins_add_rows_of_the_other_set(place: Place) -> None:
     one = FeatureSet("one", entities=["k"], place=place)
     one.ingest(pl.DataFrame({"k": [1, 2], "a": [1, 2]}))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlrun_jupyter.errors import FeatureDataError, FeatureError
 from mlrun_jupyter.features.validation import REASONS, check_event, validate
-from mlrun_jupyter.model.features import Feature, FeatureSet, Validator
+from mlrun_jupyter.model.features import Entity, Feature, FeatureSet, Validator, aggregation, check
 
 EVEN = "def even(value):\n    return value % 2 == 0\n"
 
@@ -74,6 +74,13 @@ def test_columns_and_events_are_judged_alike(data: Any) -> None:
     document = fset(**{name: rule})
     refused = validate(pl.DataFrame({name: pl.Series(column, dtype=kinds[name])}).with_row_index("at"), document).quarantine
     assert refused["at"].to_list() == [at for at, value in enumerate(column) if check_event({name: value}, document)]
+
+
+def test_a_rule_for_an_aggregation_is_refused_when_it_is_defined() -> None:
+    made = aggregation("x", ["sum"], ["1h"], "10m")
+    rule = Feature("x_sum_1h", validator=Validator(kind="range", max=1))
+    with pytest.raises(FeatureError, match="would never be asked"):
+        check(FeatureSet(name="s", entities=(Entity("k"),), timestamp_key="t", aggregations=(made,), features=(rule,)))
 
 
 def test_rules_that_cannot_be_asked_are_named() -> None:
