@@ -24,8 +24,9 @@ from mlrun_jupyter.errors import (
 )
 from mlrun_jupyter.feature_files import definition_file, read_definition
 from mlrun_jupyter.feature_places import forget_pages, named, place_of, take_along
-from mlrun_jupyter.features import catalogue, sets
+from mlrun_jupyter.features import catalogue, sets, tables
 from mlrun_jupyter.features.catalogue import Found
+from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import JoinGraph
@@ -55,6 +56,7 @@ from mlrun_jupyter.features.streams.sources import (
     is_stream,
     no_password,
 )
+from mlrun_jupyter.features.validation import REASONS
 from mlrun_jupyter.features.vectors import OfflineVectorResponse, described
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.features import Entity, Feature, Source, Target, Validator
@@ -362,10 +364,17 @@ def _delete(kind: Any, name: str, project: str, tag: str, uid: str, clear: Calla
 
 
 def quarantine(featureset: str, project: str = "") -> Any:
-    """Rows and messages that a set put aside, with the reasons, as a pandas frame."""
-    place = _place(project)
+    """Rows and messages that a set put aside, with the reasons, as a pandas frame; an empty one where it put nothing aside.
+
+    :raises MLRunNotFoundError: when there is no such set.
+    """
     import polars as pl
 
-    _, schema, files = place.offline.table(place.project, f"{featureset}.quarantine").snapshot()
-    # what was put aside later may have other columns
-    return pl.scan_parquet(files, schema=dict(pl.Schema(schema)), missing_columns="insert", hive_partitioning=False, glob=False).collect().to_pandas()
+    place = _place(project)
+    document: Any = place.set(featureset).document
+    try:
+        version, schema, files = place.offline.table(place.project, f"{document.name}.quarantine").snapshot()
+    except MLRunNotFoundError:
+        return pl.DataFrame(schema={REASONS: pl.String}).to_pandas()
+    types = {name: kind for name, kind in pl.Schema(schema).items() if name != ARRIVAL}
+    return tables.Snapshot(document, version, types, files).scan().drop(ARRIVAL).collect().to_pandas()

@@ -135,3 +135,16 @@ def test_with_its_last_version_a_set_goes_whole_and_does_not_come_back(project: 
     again = fstore.FeatureSet("weather", entities=["origin"])
     again.ingest(frame.assign(origin="EWR"))
     assert again.to_dataframe()["origin"].tolist() == ["EWR"]
+
+
+def test_what_was_put_aside_is_read_whatever_its_types(project: Any) -> None:
+    fset = fstore.FeatureSet("flights", entities=["tail"])
+    fset.add_feature(fstore.Feature("delay", "float", validator=fstore.Validator(kind="range", max=100, severity="error")))
+    frame = pd.DataFrame({"tail": ["a", "b"], "delay": [1.0, 200.0], "taxi": pd.to_timedelta(["5min", "7min"])})
+    fset.ingest(frame.head(1))
+    assert fstore.quarantine("flights").empty
+    fset.ingest(frame)
+    aside = fstore.quarantine("flights")
+    assert aside["tail"].tolist() == ["b"] and aside["taxi"].tolist() == [pd.Timedelta("7min")] and "delay" in aside["quarantine_reasons"][0]
+    with pytest.raises(errors.MLRunNotFoundError, match="flihgts"):
+        fstore.quarantine("flihgts")
