@@ -37,6 +37,7 @@ from mlrun_jupyter.features.steps import (
     DropFeatures,
     Enrich,
     Extend,
+    FeaturesetValidator,
     Filter,
     Imputer,
     Join,
@@ -65,7 +66,7 @@ from mlrun_jupyter.project import code_to_function, get_current_project, get_or_
 
 __all__ = [
     "Bin", "CSVSource", "DateExtractor", "DeltaSource", "DropFeatures", "Enrich", "Entity", "Extend", "Feature", "FeatureSet",
-    "FeatureVector", "FileStreamSource", "Filter", "Found", "HttpSource", "Imputer", "JSONSource", "Join", "JoinGraph", "KafkaSource", "MapValues",
+    "FeatureVector", "FeaturesetValidator", "FileStreamSource", "Filter", "Found", "HttpSource", "Imputer", "JSONSource", "Join", "JoinGraph", "KafkaSource", "MapValues",
     "OfflineVectorResponse", "OneHotEncoder", "ParquetSource", "RedisStreamSource", "Rename", "SQLSource", "Select", "SetEventMetadata",
     "Source", "StreamSource", "Target", "Validator", "catalogue_file", "delete_feature_set", "delete_feature_vector", "deploy_ingestion_service",
     "get_catalogue", "get_feature_object", "get_feature_set", "get_feature_vector", "get_offline_features", "get_online_feature_service", "ingest",

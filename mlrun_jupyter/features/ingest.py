@@ -23,7 +23,7 @@ from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundEr
 from mlrun_jupyter.features import bulk, catalogue, frames, sources, statistics, tables, validation, windows
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
-from mlrun_jupyter.features.steps import certify, compile_steps, describe
+from mlrun_jupyter.features.steps import certify, collecting, compile_steps, describe
 from mlrun_jupyter.model.clock import iso, parse
 from mlrun_jupyter.model.features import FeatureSet, Source, Status
 
@@ -77,20 +77,24 @@ def prepared(
     :param certificates: gets the certificate of the steps.
     """
     frame = frames.rows(data, fset=document, note=notes.append)
+    between: list[validation.Validated] = []
+    asked: frozenset[str] = frozenset()
     if document.steps:
         pipeline = compile_steps(document.steps, document, table=place.newest)
         if certificates is not None:
             certificates.append(certify(pipeline, frame))
             if not certificates[-1]["equal"]:
                 notes.append(describe(certificates[-1]))
-        frame = pipeline.columns(frame)
+        with collecting() as between:
+            frame = pipeline.columns(frame)
         frame = frames.rows(frame, fset=document, note=notes.append, allow_empty=True)
+        asked = pipeline.asked
     declared = {one.name: one.value_type for one in document.features if one.value_type}
     frame = frames.typed(frame, {name: kind for name, kind in declared.items() if name in frame.columns})
     refused: Any = None
     counts: dict[str, Any] = {}
     if any(one.validator for one in document.features):
-        checked = validation.validate(frame, document)
+        checked = validation.after(between, validation.validate(frame, document, without=asked))
         frame, refused, counts = checked.frame, checked.quarantine, checked.counts
     if document.aggregations:
         frame = _aggregated(place, document, frame, history)

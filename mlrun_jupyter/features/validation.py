@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -63,9 +63,21 @@ class Validated:
         return "\n".join(lines)
 
 
-def validate(frame: pl.DataFrame, document: FeatureSet) -> Validated:
+def after(before: Sequence[Validated], last: Validated) -> Validated:
+    """What steps found between them, and what was found after the last one."""
+    import polars as pl
+
+    if not before:
+        return last
+    aside = [one.quarantine for one in (*before, last) if one.quarantine.height]
+    counts = {name: each for one in (*before, last) for name, each in one.counts.items()}
+    return Validated(last.frame, pl.concat(aside, how="diagonal_relaxed") if aside else last.quarantine, counts)
+
+
+def validate(frame: pl.DataFrame, document: FeatureSet, without: Collection[str] = ()) -> Validated:
     """Judge all rows.
 
+    :param without: features that were judged before.
     :raises FeatureDataError: when a ``null_share`` of severity ``error`` is exceeded: the batch is refused.
     :raises FeatureError: for a rule that cannot be asked of its column.
     """
@@ -75,7 +87,7 @@ def validate(frame: pl.DataFrame, document: FeatureSet) -> Validated:
     breaking: list[tuple[str, pl.Series]] = []
     for feature in document.features:
         rule = feature.validator
-        if rule is None or feature.name not in frame.columns:
+        if rule is None or feature.name not in frame.columns or feature.name in without:
             continue
         column = frame[feature.name]
         if rule.kind == "null_share":

@@ -1,6 +1,6 @@
 """Steps of feature sets: defined once, evaluated over columns, over partitions of Dask, and for one event, with equal results.
 
-One file an idea: ``base`` (the contract), ``columns``, ``mapping``, ``filling``, ``times``, ``joining`` (ours), ``symbols`` (expressions as Python
+One file an idea: ``base`` (the contract), ``columns``, ``mapping``, ``filling``, ``times``, ``joining``, ``validating`` (ours), ``symbols`` (expressions as Python
 functions), ``user`` (classes and functions of users), ``pipeline`` (the evaluations), ``certificate`` (whether they agree), ``graph`` (what users see).
 """
 
@@ -26,6 +26,7 @@ from mlrun_jupyter.features.steps.mapping import Bin, MapValues
 from mlrun_jupyter.features.steps.pipeline import Pipeline
 from mlrun_jupyter.features.steps.times import DateExtractor
 from mlrun_jupyter.features.steps.user import UserFunction, UserStep
+from mlrun_jupyter.features.steps.validating import FeaturesetValidator, collecting
 from mlrun_jupyter.model.features import FeatureSet, Step
 
 Join = Enrich
@@ -35,6 +36,7 @@ NAMES = (
     "DropFeatures",
     "Enrich",
     "Extend",
+    "FeaturesetValidator",
     "Filter",
     "Imputer",
     "Join",
@@ -47,7 +49,7 @@ NAMES = (
 """What users build graphs of."""
 
 __all__ = [
-    "Bin", "BuiltIn", "DateExtractor", "DropFeatures", "Enrich", "Extend", "Filter", "Graph", "Imputer", "Join", "MapValues", "NAMES", "OneHotEncoder", "Pipeline", "Rename", "Select", "SetEventMetadata", "UserFunction", "UserStep", "built", "certify", "compile_steps", "describe",
+    "Bin", "BuiltIn", "DateExtractor", "DropFeatures", "Enrich", "Extend", "FeaturesetValidator", "Filter", "Graph", "Imputer", "Join", "MapValues", "NAMES", "OneHotEncoder", "Pipeline", "Rename", "Select", "SetEventMetadata", "UserFunction", "UserStep", "built", "certify", "collecting", "compile_steps", "describe",
 ]  # fmt: skip
 
 

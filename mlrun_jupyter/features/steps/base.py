@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError
-from mlrun_jupyter.model.features import FeatureSet, Step, check_column
+from mlrun_jupyter.model.features import Feature, FeatureSet, Step, check_column
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,6 +26,7 @@ class Around:
 
     :ivar protected: keys, times and label, which no step may take away.
     :ivar table: gives the newest row of each key of another set, as a frame.
+    :ivar ruled: features that have a validator.
     """
 
     name: str = ""
@@ -33,11 +34,12 @@ class Around:
     timestamp_key: str = ""
     protected: tuple[str, ...] = ()
     table: Callable[[str], tuple[pl.DataFrame, tuple[str, ...]]] | None = None
+    ruled: tuple[Feature, ...] = ()
 
     @classmethod
     def of(cls, fset: FeatureSet, table: Any = None) -> Around:
         kept = dict.fromkeys((*fset.keys, *filter(None, (fset.timestamp_key, fset.known_at, fset.label_column))))
-        return cls(fset.name, fset.keys, fset.timestamp_key, tuple(kept), table)
+        return cls(fset.name, fset.keys, fset.timestamp_key, tuple(kept), table, tuple(one for one in fset.features if one.validator))
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Bound:
     """A step over rows of known columns. One of ``lazy`` and ``eager`` is its evaluation in columns.
 
     :ivar fresh: makes the ``event`` of a step that keeps state anew.
+    :ivar asks: features whose validators are asked here.
     """
 
     schema: Schema
@@ -52,6 +55,7 @@ class Bound:
     lazy: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
     eager: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     fresh: Callable[[], Event] | None = None
+    asks: tuple[str, ...] = ()
 
 
 class BuiltIn:

@@ -68,6 +68,11 @@ class Pipeline:
         """Users' steps whose columns are known from rows alone."""
         return tuple(name for name, one in self.built.items() if isinstance(one, _Users) and not one.declared)
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """Features whose validators a step asks of the rows that were met last."""
+        return self._bound.asked if self._bound is not None else frozenset()
+
     def bind(self, schema: Mapping[str, Any], sample: pl.DataFrame | None = None) -> BoundPipeline:
         """For rows of these columns.
 
@@ -134,6 +139,8 @@ class BoundPipeline:
                 raise
             schemas[name], self.steps[name] = bound.schema, bound
             samples[name] = _once(bound, there) if there is not None else None
+        self.asked = frozenset(name for bound in self.steps.values() for name in bound.asks)
+        """Features whose validators a step asks."""
         self.last = next(reversed(self.steps), START)
         self.schema = schemas[self.last]
         # values of these classes need no reading

@@ -13,7 +13,7 @@ import msgspec
 from mlrun_jupyter.errors import FeatureError, MLRunError, MLRunMissingDependencyError, StoreError
 from mlrun_jupyter.features import frames, validation
 from mlrun_jupyter.features.places import Place
-from mlrun_jupyter.features.steps import certify, compile_steps, describe
+from mlrun_jupyter.features.steps import certify, collecting, compile_steps, describe
 from mlrun_jupyter.features.steps.pipeline import SAMPLE
 from mlrun_jupyter.features.streams.events import Refused
 from mlrun_jupyter.features.validation import REASONS
@@ -50,7 +50,7 @@ class Rows:
             if one.validator is not None and one.validator.kind == "null_share" else one for one in document.features
         ]  # fmt: skip
         self.document = msgspec.structs.replace(document, features=tuple(lenient))
-        self.pipeline = compile_steps(document.steps, document, table=place.newest) if document.steps else None
+        self.pipeline = compile_steps(document.steps, self.document, table=place.newest) if document.steps else None
         self.certificate: dict[str, Any] = {}
         self._place, self._compiled = place, clock.monotonic()
         self._bound: Any = None
@@ -107,8 +107,9 @@ class Rows:
 
     def _halving(self, frame: pl.DataFrame, note: Any) -> Judged:
         try:
-            rows = self.pipeline.columns(frame) if self.pipeline is not None else frame
-            return self._checked(rows, note)
+            with collecting() as between:
+                rows = self.pipeline.columns(frame) if self.pipeline is not None else frame
+            return self._checked(rows, note, between)
         except FATAL:
             raise
         except Exception as error:
@@ -127,13 +128,19 @@ class Rows:
         found: list[dict[str, Any]] = []
         bad: list[dict[str, Any]] = []
         reasons: list[str] = []
-        for row in frame.to_dicts():
-            try:
-                found += self._bound.event(row, self._events)
-            except Exception as error:
-                bad.append(row)
-                reasons.append(_why(error))
+        with collecting() as between:
+            for row in frame.to_dicts():
+                try:
+                    found += self._bound.event(row, self._events)
+                except Exception as error:
+                    bad.append(row)
+                    reasons.append(_why(error))
         made = self._after_steps(pl.DataFrame(found, schema=self._bound.schema))
+        for one in between:
+            if one.quarantine.height:
+                made.aside.append(one.quarantine)
+            for name, each in one.counts.items():
+                made.counts[name] = made.counts.get(name, 0) + int(each["rows"])
         if bad:
             made.aside.append(_aside(bad, reasons))
         return made
@@ -151,12 +158,13 @@ class Rows:
         middle = rows.height // 2
         return _joined(self._after_steps(rows[:middle]), self._after_steps(rows[middle:]))
 
-    def _checked(self, rows: pl.DataFrame, note: Any) -> Judged:
+    def _checked(self, rows: pl.DataFrame, note: Any, between: Sequence[validation.Validated] = ()) -> Judged:
         rows = frames.rows(rows, fset=self.document, note=note, allow_empty=True)
         rows = frames.typed(rows, {name: kind for name, kind in self._declared.items() if name in rows.columns})
         if not self._validated:
             return Judged(rows)
-        found = validation.validate(rows, self.document)
+        asked = self.pipeline.asked if self.pipeline is not None else ()
+        found = validation.after(between, validation.validate(rows, self.document, without=asked))
         counts = {name: int(one["rows"]) for name, one in found.counts.items()}
         return Judged(found.frame, [found.quarantine] if found.quarantine.height else [], counts)
 

@@ -137,6 +137,19 @@ def test_with_its_last_version_a_set_goes_whole_and_does_not_come_back(project: 
     assert again.to_dataframe()["origin"].tolist() == ["EWR"]
 
 
+def test_validators_are_asked_where_the_steps_say_so(project: Any) -> None:
+    fset = fstore.FeatureSet("flights", entities=["tail"])
+    fset.add_feature(fstore.Feature("delay", "float", validator=fstore.Validator(kind="range", max=100, severity="error")))
+    fset.add_feature(fstore.Feature("taxi", "float", validator=fstore.Validator(kind="range", max=10, severity="error")))
+    fset.graph.to(fstore.FeaturesetValidator(["delay"])).to(fstore.Extend({"delay": "delay * 60"}, replace=True))
+    done = fset.ingest(pd.DataFrame({"tail": ["a", "b", "c"], "delay": [5.0, 200.0, 7.0], "taxi": [1.0, 2.0, 30.0]}))
+    # in minutes it is judged, in seconds it is stored; the other rule is asked at the end, as ever
+    assert done.frame.rows() == [("a", 300.0, 1.0)] and done.refused == 2 and done.report["delay.range"]["rows"] == 1
+    aside = fstore.quarantine("flights").sort_values("tail")
+    assert aside["tail"].tolist() == ["b", "c"] and aside["delay"].tolist() == [200.0, 420.0]
+    assert [reason.split()[0] for reason in aside["quarantine_reasons"]] == ["delay", "taxi"]
+
+
 def test_what_was_put_aside_is_read_whatever_its_types(project: Any) -> None:
     fset = fstore.FeatureSet("flights", entities=["tail"])
     fset.add_feature(fstore.Feature("delay", "float", validator=fstore.Validator(kind="range", max=100, severity="error")))

@@ -16,6 +16,7 @@ from mlrun_jupyter.features.steps import (
     DropFeatures,
     Enrich,
     Extend,
+    FeaturesetValidator,
     Filter,
     Imputer,
     MapValues,
@@ -26,10 +27,14 @@ from mlrun_jupyter.features.steps import (
     compile_steps,
 )
 from mlrun_jupyter.model.canonical import from_yaml, to_yaml
-from mlrun_jupyter.model.features import Entity, FeatureSet, Step
+from mlrun_jupyter.model.features import Entity, Feature, FeatureSet, Step, Validator
 from tests.unit.features.rows import SCHEMA, differences, frame, rows
 
-SET = FeatureSet(name="flights", entities=(Entity("k"),), timestamp_key="at")
+RULED = (
+    Feature("x", "float", validator=Validator(kind="range", min=0, severity="error")), Feature("s", "str", validator=Validator(kind="length", max=2, severity="warning")),
+    Feature("i", "int", validator=Validator(kind="set", values=(0, 1, 7), severity="error")),
+)  # fmt: skip
+SET = FeatureSet(name="flights", entities=(Entity("k"),), timestamp_key="at", features=RULED)
 WITH_KEYS = {"k": pl.Int64(), "at": pl.Datetime("us", "UTC"), **SCHEMA}
 OTHER = pl.DataFrame({"code": ["a", "ß", "", "A b"], "seats": [1, None, 3, 4], "wide": [0.5, math.nan, None, -0.0]})
 
@@ -64,6 +69,8 @@ EXAMPLES = [
     DateExtractor({"weekofyear": "kw", "quarter": "q"}, timestamp_col="d"),
     DateExtractor(["hour", "dayofyear"]),
     Enrich("planes", ["seats", "wide"], on={"s": "code"}, prefix="p_"),
+    FeaturesetValidator(),
+    FeaturesetValidator(["i", "s"]),
 ]
 
 
@@ -126,6 +133,7 @@ def test_a_step_is_the_same_after_it_was_kept(one):
         (lambda: Bin("x", [1, 1]), "ascend"), (lambda: Bin("x", [0, 1], labels=["a", "b"]), "1 bins have 2 labels"), (lambda: Bin("s", [0, 1]), "ranges are of numbers"),
         (lambda: Filter("x"), "is no condition"), (lambda: Select(["nope"]), "no column 'nope'"), (lambda: SetEventMetadata(random_id=True), "by chance"),
         (lambda: Enrich("planes", ["seats"], on={"i": "code"}), "keys are of one type"), (lambda: Enrich("planes", ["sets"], on={"s": "code"}), "did you mean seats"),
+        (lambda: FeaturesetValidator(["u"]), "has no validator"), (lambda: FeaturesetValidator(["nope"]), "no column 'nope'"),
         (lambda: Extend(new=lambda row: row.x and row.b), "neither true nor false"), (lambda: Extend(new=lambda row: row.x.foo()), "no function 'foo'"),
     ],
 )  # fmt: skip
