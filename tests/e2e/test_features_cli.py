@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -101,3 +108,25 @@ def test_inside_a_run_the_project_is_the_runs_whatever_the_environment_says(proj
     run = project.set_function("where.py", name="where", handler="go").run(watch=False)
     run.wait_for_completion(timeout=120)
     assert run.output("return") == "lab"
+
+
+def test_a_dashboard_is_served_to_whoever_knows_its_word(weather: str, workdir: Path) -> None:
+    do("ingest", weather, "w.parquet")
+    command = [sys.executable, "-m", "mlrun_jupyter", "features", "dashboard", weather, "--no-show"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        address = re.search(r"http://127\.0\.0\.1:\d+/[\w-]{20,}", process.stdout.readline())
+        assert address is not None
+        with urllib.request.urlopen(address[0], timeout=120) as answer:
+            page = answer.read().decode()
+        assert "weather" in page and "ws" in page
+        for path in ("", "/", "/weather", "/index"):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(address[0].rpartition("/")[0] + path, timeout=30)
+        listening = {one.laddr.ip for one in psutil.Process(process.pid).net_connections("inet") if one.status == psutil.CONN_LISTEN}
+        assert listening == {"127.0.0.1"}
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
+    assert code in (0, 130), "Ctrl+C ends it in peace"
