@@ -175,24 +175,33 @@ def resolve(place: Place, vector: FeatureVector, as_of_versions: Mapping[str, An
     if not asked:
         raise FeatureError(f"feature vector {vector.name!r} has no features", next_step="name some, for example 'flights.*'")
     joins = {step.set: step for step in vector.joins}
-    parts: dict[tuple[str, str], Part] = {}
+    homes: dict[tuple[str, str], tuple[Place, FeatureSet, str]] = {}
     versions_of: dict[tuple[str, str], tuple[str, str]] = {}
     for one in asked:
         home = place.of(one.project)
         name = (home.project, one.set)
-        if name not in parts:
+        if name not in homes:
             text = f"{home.project}/{one.set}"
             document = home.set(one.set, one.tag, definitions.get(text, "") or one.hash).document
             assert isinstance(document, FeatureSet)
             if versions and text not in versions:
                 raise MLRunNotFoundError(f"the record names no version of {text}", why=f"it has {frames.near(text, versions)}", next_step="use the record of this vector")
-            parts[name] = Part(home, tables.snapshot(home, document, versions.get(text)), joins.get(one.set, JoinStep(one.set)))
+            homes[name] = (home, document, text)
         asked_for = (one.tag, one.hash)
         if versions_of.setdefault(name, asked_for) != asked_for:
             raise FeatureError(
                 f"two versions of {one.set!r} are asked for", why=f"{one} is of another than the features before it", next_step="name one version of a set in a vector"
             )  # fmt: skip
-        _want(parts[name], one)
+
+    def part(of: tuple[Place, FeatureSet, str]) -> Part:
+        home, document, text = of
+        return Part(home, tables.snapshot(home, document, versions.get(text)), joins.get(document.name, JoinStep(document.name)))
+
+    # logs of tables are read at the same time: in an object store each takes a round trip or more
+    with ThreadPoolExecutor(min(8, len(homes))) as pool:
+        parts = dict(zip(homes, pool.map(part, homes.values()), strict=True))
+    for one in asked:
+        _want(parts[place.of(one.project).project, one.set], one)
     found = list(parts.values())
     if vector.joins or vector.first_set:
         names = [vector.first_set or found[0].document.name, *(step.set for step in vector.joins)]
