@@ -19,7 +19,13 @@ from uuid import uuid4
 
 import msgspec
 
-from mlrun_jupyter.errors import FeatureDataError, FeatureError, MLRunNotFoundError
+from mlrun_jupyter.errors import (
+    FeatureDataError,
+    FeatureError,
+    MLRunConflictError,
+    MLRunNotFoundError,
+    TableChangedError,
+)
 from mlrun_jupyter.features import bulk, catalogue, frames, sources, statistics, tables, validation, windows
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
@@ -30,7 +36,7 @@ from mlrun_jupyter.model.features import FeatureSet, Source, Status
 if TYPE_CHECKING:
     import polars as pl
 
-PREVIEW, BATCH, PORTION = 20, 20_000, 2_000_000
+PREVIEW, BATCH, PORTION, ATTEMPTS = 20, 20_000, 2_000_000, 12
 OFFSETS = "offsets:"
 """Marks of a table that say up to where streams were read begin so."""
 SEEN = "__offline"
@@ -175,7 +181,7 @@ def ingest(
                 return _partitions(place, document, data, began, overwrite=overwrite, notes=notes, run=run)
             notes.append(f"the partitions were brought together, since {why}")
         frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
-        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction)
+        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None)
         if refused is not None:
             _quarantine(place, document, refused, version, notes)
         bring_online(place, document)
@@ -253,13 +259,30 @@ def recorded(place: Place, document: FeatureSet, source: Source | None) -> Itera
 
 def write(
     place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, *, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
-    transaction: tuple[str, int] | None, streamed: bool = False,
+    transaction: tuple[str, int] | None, streamed: bool = False, generation: str | None = None,
 ) -> int:  # fmt: skip
     """One commit with rows and marks.
 
     :param began: of the first row, the number that says in which order rows came.
+    :param transaction: its number holds until all rows are replaced, but for streams, whose positions are numbered for good.
     :param streamed: rows came in their order; else those of a set with windows came in the order of their times.
+    :param generation: of the table that the rows are new for; ``None``: whatever is there.
+    :raises MLRunConflictError: when all rows were replaced since, or others write all the time.
     """
+    for attempt in range(ATTEMPTS):
+        try:
+            return _written(place, document, frame, began, overwrite, upsert, run, marks, transaction, streamed, generation)
+        except TableChangedError as error:
+            # another was first: what is there, its types and its marks are looked at again
+            wrong = error
+        clock.sleep(0.02 * 2 ** min(attempt, 5))
+    raise MLRunConflictError(f"{document.name!r} could not be written, since others wrote it all the time", why=wrong.what, next_step="try again, or write larger batches")
+
+
+def _written(
+    place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
+    transaction: tuple[str, int] | None, streamed: bool, generation: str | None,
+) -> int:  # fmt: skip
     import polars as pl
 
     def numbered(rows: pl.DataFrame) -> pl.DataFrame:
@@ -270,11 +293,21 @@ def write(
 
     table = place.table(document)
     marks = {**marks, "definition": document.hash, **({"run": run} if run else {})}
-    fresh = overwrite or table.version < 0
+    there = None if table.version < 0 else tables.snapshot(place, document)
+    version = there.version if there is not None else -1
+    before = table.marks(version)
+    fresh = overwrite or there is None
+    if generation is not None and before.get("generation", "") != generation:
+        raise MLRunConflictError(
+            f"the rows of {document.name!r} were replaced while new ones were read", why="what is new is another matter now", next_step="ingest again; nothing was written"
+        )  # fmt: skip
     if fresh:
         marks = {"generation": uuid4().hex[:12], **marks}
-    else:
-        there = tables.snapshot(place, document)
+    lives = {**before, **marks}.get("generation")
+    if transaction and lives and not streamed:
+        # Delta knows a number for good, and the watermark goes with the rows
+        transaction = (f"{transaction[0]}@{lives}", transaction[1])
+    if there is not None and not overwrite:
         merged = frames.check_schema(there.schema, dict(frame.schema), document.schema_policy, document.name)
         frame = frames.conform(frame, merged)
         if any(merged[name] != kind for name, kind in there.schema.items()):
@@ -283,13 +316,15 @@ def write(
             whole = pl.concat([frames.conform(old, {**merged, ARRIVAL: pl.Int64()}), numbered(frame).select([*merged, ARRIVAL])])
             if upsert:
                 whole = whole.unique(subset=_identity(document), keep="last", maintain_order=True)
-            return table.overwrite(whole.to_arrow(), marks={**table.marks(there.version), **marks}, transaction=transaction)
+            return table.overwrite(whole.to_arrow(), marks={**before, **marks}, transaction=transaction, expected_version=version)
     rows = numbered(frame).to_arrow()
     if upsert and not fresh:
-        return table.upsert(rows, _identity(document), marks=marks, transaction=transaction)
+        return table.upsert(rows, _identity(document), marks=marks, transaction=transaction, expected_version=version)
     if upsert:
         rows = pl.from_arrow(rows).unique(subset=_identity(document), keep="last", maintain_order=True).to_arrow()
-    return table.overwrite(rows, marks=marks, transaction=transaction) if overwrite else table.append(rows, marks=marks, transaction=transaction)
+    if overwrite:
+        return table.overwrite(rows, marks=marks, transaction=transaction)
+    return table.append(rows, marks=marks, transaction=transaction, expected_version=version)
 
 
 def _identity(document: FeatureSet) -> list[str]:

@@ -14,13 +14,14 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.offline.delta import DeltaStore, DeltaTable
 from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import (
     FeatureDataError,
     FeatureError,
     InputNotFoundError,
+    MLRunConflictError,
     MLRunInvalidArgumentError,
     SchemaDriftError,
 )
@@ -116,6 +117,53 @@ def test_only_what_is_new_is_read_from_a_source(place: Place, tmp_path: Path) ->
     assert fset.ingest(incremental=True).rows == 1
     assert fset.ingest(incremental=True).version == -1
     assert fset.to_dataframe(df_module="polars")["key"].to_list() == ["a", "b"]
+
+
+def test_what_was_read_before_all_rows_were_replaced_is_read_again(place: Place, tmp_path: Path) -> None:
+    fset = made(place, source=str(tmp_path / "in.parquet"))
+    frame("a", "b", hour=3).write_parquet(tmp_path / "in.parquet")
+    fset.ingest(incremental=True)
+    fset.ingest(frame("z"), overwrite=True)
+    assert fset.ingest(incremental=True).rows == 2
+    assert fset.ingest(incremental=True).version == -1
+    assert sorted(fset.to_dataframe(df_module="polars")["key"]) == ["a", "b", "z"]
+
+
+def test_new_rows_are_not_new_for_a_table_that_was_replaced_meanwhile(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place, source=str(tmp_path / "in.parquet"))
+    frame("a", hour=1).write_parquet(tmp_path / "in.parquet")
+    fset.ingest(incremental=True)
+    pl.concat([frame("a", hour=1), frame("b", hour=2)]).write_parquet(tmp_path / "in.parquet")
+    reads = sources.read
+
+    def slow(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(sources, "read", reads)
+        made(place).ingest(frame("z"), overwrite=True)
+        return reads(*args, **options)
+
+    monkeypatch.setattr(sources, "read", slow)
+    with pytest.raises(MLRunConflictError, match="replaced"):
+        fset.ingest(incremental=True)
+    assert fset.ingest(incremental=True).rows == 2
+    assert sorted(fset.to_dataframe(df_module="polars")["key"]) == ["a", "b", "z"]
+
+
+def test_rows_of_others_stay_when_a_column_becomes_wider(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed(key: str, value: int, kind: Any) -> pl.DataFrame:
+        return frame(key).with_columns(pl.lit(value, kind).alias("value"))
+
+    fset = made(place, schema_policy="evolve")
+    fset.ingest(typed("a", 1, pl.Int16))
+    writes = DeltaTable.overwrite
+
+    def slow(self: Any, *args: Any, **options: Any) -> int:
+        monkeypatch.setattr(DeltaTable, "overwrite", writes)
+        made(place, schema_policy="evolve").ingest(typed("other", 2, pl.Int16))
+        return writes(self, *args, **options)
+
+    monkeypatch.setattr(DeltaTable, "overwrite", slow)
+    fset.ingest(typed("b", 2**40, pl.Int64))
+    assert sorted(fset.to_dataframe(df_module="polars").select("key", "value").rows()) == [("a", 1), ("b", 2**40), ("other", 2)]
 
 
 def test_columns_are_refused_added_or_made_wider_as_the_policy_says(place: Place) -> None:
