@@ -1,7 +1,7 @@
 """From a source to the tables of a set.
 
-The order of writes is what makes a kill harmless: first one commit of the offline table, with rows, watermark and definition together;
-then the online store, which remembers up to which version of the table it was brought; then what a listing shows. Who finds the online
+The order of writes is what makes a kill harmless: first what is put aside, which a batch that is ingested again finds there; then one commit of
+the offline table, with rows, watermark and definition together; then the online store, which remembers up to which version of the table it was brought; then what a listing shows. Who finds the online
 store behind, brings it up first: rows of the files that it has not seen, again if need be, since a newer row is never overwritten by an
 older one. So rows are never half there, and never twice.
 """
@@ -26,7 +26,17 @@ from mlrun_jupyter.errors import (
     MLRunNotFoundError,
     TableChangedError,
 )
-from mlrun_jupyter.features import bulk, catalogue, frames, sources, statistics, tables, validation, windows
+from mlrun_jupyter.features import (
+    bulk,
+    catalogue,
+    frames,
+    quarantine,
+    sources,
+    statistics,
+    tables,
+    validation,
+    windows,
+)
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.steps import certify, compile_steps, describe
@@ -181,9 +191,14 @@ def ingest(
                 return _partitions(place, document, data, began, overwrite=overwrite, notes=notes, run=run)
             notes.append(f"the partitions were brought together, since {why}")
         frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
+        if refused is not None and refused.height:
+            there = table.version
+            if there >= 0 and not overwrite:
+                # a batch that is refused as a whole leaves nothing there
+                frames.check_schema(tables.snapshot(place, document).schema, dict(frame.schema), document.schema_policy, document.name)
+            quarantine.put_aside(place, document, refused, there)
+            notes.append(f"{refused.height} rows went into the quarantine")
         version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None)
-        if refused is not None:
-            _quarantine(place, document, refused, version, notes)
         bring_online(place, document)
         _copies(document, frame)
         stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
@@ -220,8 +235,14 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
     def prepare(partition: Any) -> tuple[pl.DataFrame, pl.DataFrame | None, dict[str, Any]]:
         return prepared(place, document, partition, history=False, notes=notes, certificates=None if certificates else certificates)
 
-    fresh = overwrite or table.version < 0
-    seen = bulk.Bulk(document, data, prepare, {} if fresh else tables.snapshot(place, document).schema, began)
+    there = table.version
+    fresh = overwrite or there < 0
+
+    def aside(refused: list[pl.DataFrame]) -> None:
+        if refused:
+            quarantine.put_aside(place, document, pl.concat(refused, how="diagonal_relaxed"), there)
+
+    seen = bulk.Bulk(document, data, prepare, {} if fresh else tables.snapshot(place, document).schema, began, aside)
     marks = {"definition": document.hash, **({"run": uid} if uid else {}), **({"generation": uuid4().hex[:12]} if fresh else {})}
     try:
         version = table.overwrite(seen.reader, marks=marks) if overwrite else table.append(seen.reader, marks=marks)
@@ -229,20 +250,14 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
         if seen.error is not None:
             raise seen.error from None
         raise
-    if seen.refused:
-        _quarantine(place, document, pl.concat(seen.refused, how="diagonal_relaxed"), version, notes)
     bring_online(place, document)
     _show(place, document, seen.head, seen.stats, seen.rows, version, uid, certificates[0] if certificates else {}, appended=not overwrite)
     refused = sum(one.height for one in seen.refused)
+    if refused:
+        notes.append(f"{refused} rows went into the quarantine")
     if run is not None:
         run.log_results({"rows": seen.rows, "version": version, "refused": refused})
     return Ingested(seen.head, version, seen.rows, refused, tuple(dict.fromkeys(notes)), uid, seen.counts)
-
-
-def _quarantine(place: Place, document: FeatureSet, refused: pl.DataFrame, version: int, notes: list[str]) -> None:
-    if refused.height:
-        place.offline.table(place.project, f"{document.name}.quarantine").append(refused.to_arrow(), marks={"version": str(version)})
-        notes.append(f"{refused.height} rows went into the quarantine")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,6 +165,68 @@ def test_rows_of_others_stay_when_a_column_becomes_wider(place: Place, monkeypat
     monkeypatch.setattr(DeltaTable, "overwrite", slow)
     fset.ingest(typed("b", 2**40, pl.Int64))
     assert sorted(fset.to_dataframe(df_module="polars").select("key", "value").rows()) == [("a", 1), ("b", 2**40), ("other", 2)]
+
+
+def guarded(place: Place, **options: Any) -> FeatureSet:
+    fset = made(place, **options)
+    return fset.add_feature(Feature("value", validator=Validator(kind="range", min=0, severity="error")))
+
+
+def put_aside(place: Place) -> list[dict[str, Any]]:
+    _, schema, files = place.offline.table("lab", "flights.quarantine").snapshot()
+    return pl.scan_parquet(files, schema=dict(pl.Schema(schema)), missing_columns="insert").collect().sort("key").to_dicts()
+
+
+@pytest.mark.parametrize("dask", [False, True])
+def test_refused_rows_are_there_before_the_others_and_not_twice_when_these_are_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch, dask: bool) -> None:
+    import dask.dataframe as dd
+
+    def given(*frames: pl.DataFrame) -> Any:
+        whole = pl.concat(frames)
+        return dd.from_pandas(whole.to_pandas(), npartitions=2) if dask else whole
+
+    fset = guarded(place)
+    fset.ingest(given(frame("a"), frame("x", value=-1.0)))
+    writes = DeltaTable._write
+
+    def killed(self: Any, rows: Any, *rest: Any) -> int:
+        if self.url.endswith("flights"):
+            if callable(rows):
+                rows().read_all()
+            raise KeyboardInterrupt
+        return writes(self, rows, *rest)
+
+    monkeypatch.setattr(DeltaTable, "_write", killed)
+    batch = given(frame("b", hour=1), frame("y", value=-2.0, hour=1))
+    with pytest.raises(KeyboardInterrupt):
+        fset.ingest(batch)
+    monkeypatch.setattr(DeltaTable, "_write", writes)
+    assert [one["key"] for one in put_aside(place)] == ["x", "y"] and fset.to_dataframe().shape[0] == 1
+    found = fset.ingest(given(frame("b", hour=1), frame("y", value=-2.0, hour=1), frame("z", value=-3.0, hour=1)))
+    assert found.refused == 2 and "2 rows went into the quarantine" in found.notes
+    assert [one["key"] for one in put_aside(place)] == ["x", "y", "z"]
+    # the same rows in a batch of their own are refused once more
+    fset.ingest(given(frame("c", hour=2), frame("y", value=-2.0, hour=1)))
+    assert [one["key"] for one in put_aside(place)] == ["x", "y", "y", "z"]
+
+
+def test_refused_rows_of_other_types_stay_as_they_were_as_text(place: Place) -> None:
+    fset = guarded(place)
+    fset.ingest(pl.concat([frame("a", value=1), frame("x", value=-1)]))
+    fset.ingest(pl.concat([frame("a", value=1.5), frame("y", value=-2.5)]).with_columns(key=pl.col("key") + "é"), overwrite=True)
+    fset.ingest(pl.concat([frame("b", value=1.5), frame("z", value=-2.0)]))
+    seen = put_aside(place)
+    assert [one["value"] for one in seen] == [-1, None, None]
+    assert [one["quarantine_message"] and json.loads(one["quarantine_message"])["value"] for one in seen] == [None, -2.5, -2.0]
+    assert "é" in seen[1]["quarantine_message"] and fset.status.rows == 2
+
+
+def test_a_batch_that_is_refused_as_a_whole_puts_nothing_aside(place: Place) -> None:
+    fset = guarded(place)
+    fset.ingest(pl.concat([frame("a"), frame("x", value=-1.0)]))
+    with pytest.raises(SchemaDriftError):
+        fset.ingest(pl.concat([frame("b"), frame("y", value=-1.0)]).with_columns(wind=1))
+    assert [one["key"] for one in put_aside(place)] == ["x"]
 
 
 def test_columns_are_refused_added_or_made_wider_as_the_policy_says(place: Place) -> None:
