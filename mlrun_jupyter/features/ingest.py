@@ -24,6 +24,7 @@ from mlrun_jupyter.errors import (
     FeatureError,
     MLRunConflictError,
     MLRunNotFoundError,
+    StoreError,
     TableChangedError,
 )
 from mlrun_jupyter.features import (
@@ -41,7 +42,7 @@ from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.steps import certify, compile_steps, describe
 from mlrun_jupyter.model.clock import iso, parse
-from mlrun_jupyter.model.features import FeatureSet, Source, Status
+from mlrun_jupyter.model.features import FeatureSet, Source, Status, Target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -191,6 +192,7 @@ def ingest(
                 return _partitions(place, document, data, began, overwrite=overwrite, notes=notes, run=run)
             notes.append(f"the partitions were brought together, since {why}")
         frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
+        _check_copies(place, document, frame, overwrite=overwrite)
         if refused is not None and refused.height:
             there = table.version
             if there >= 0 and not overwrite:
@@ -200,11 +202,11 @@ def ingest(
             notes.append(f"{refused.height} rows went into the quarantine")
         version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None)
         bring_online(place, document)
-        _copies(document, frame)
         stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
         _show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
+        _copies(place, document, version)
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
 
 
@@ -479,35 +481,87 @@ def shown(value: Any) -> Any:
     return value if isinstance(value, float) and value == value and abs(value) != float("inf") else str(value)
 
 
-def _copies(document: FeatureSet, frame: pl.DataFrame) -> None:
-    """Targets beside the project's own: files."""
-    for target in document.targets:
-        if target.kind in ("offline", "online"):
-            continue
+def _files(document: FeatureSet) -> list[Target]:
+    """Targets beside the project's own."""
+    return [one for one in document.targets if one.kind not in ("offline", "online")]
+
+
+def _check_copies(place: Place, document: FeatureSet, frame: pl.DataFrame, *, overwrite: bool) -> None:
+    """Asked before the commit, after which an error would let the rows be ingested twice.
+
+    :raises FeatureError: for a kind or columns that cannot be written.
+    :raises StoreError: when a file cannot be written at its place.
+    """
+    import polars as pl
+
+    if not _files(document):
+        return
+    there = {} if overwrite or place.table(document).version < 0 else tables.snapshot(place, document).schema
+    empty = pl.DataFrame(schema={**there, **frame.schema})
+    for target in _files(document):
         if target.kind not in ("parquet", "csv"):
             raise FeatureError(f"target {target.kind!r} cannot be written", why="kinds are offline, online, parquet and csv", next_step="use one of these")
-        write_file(frame.select(list(target.columns)) if target.columns else frame, target.path, target.kind)
+        missing = [name for name in target.columns if name not in empty.columns]
+        if missing:
+            raise FeatureError(f"the rows of {document.name!r} have no column {missing[0]!r} to write to {target.path}", why=f"nearest are {frames.near(missing[0], empty.columns)}", next_step="name one of its columns")
+        try:
+            fs, _, part = _part_of(target.path)
+            try:
+                with fs.open(part, "wb") as file:
+                    _written_as(empty.select(target.columns or pl.all()), file, target.kind)
+            finally:
+                if fs.exists(part):
+                    fs.rm(part)
+        except pl.exceptions.PolarsError as error:
+            raise FeatureError(f"the rows of {document.name!r} cannot be written to {target.path}", why=str(error).splitlines()[0], next_step="use a parquet target, or name its columns without such ones") from error
+        except Exception as error:
+            raise StoreError(f"{target.path} cannot be written", why=f"{type(error).__name__}: {error}", next_step="give the target a path that can be written; nothing was ingested") from error
+
+
+def _copies(place: Place, document: FeatureSet, version: int) -> None:
+    """Files with all rows of the table, in the order in which they came.
+
+    :raises StoreError: when one cannot be written; the rows are in the table all the same.
+    """
+    for target in _files(document):
+        try:
+            rows = tables.snapshot(place, document, version).scan(list(target.columns) or None).collect().sort(ARRIVAL)
+            write_file(rows.drop(ARRIVAL), target.path, target.kind)
+        except Exception as error:
+            raise StoreError(
+                f"{target.path} could not be written", why=f"{type(error).__name__}: {error}",
+                next_step=f"the rows are stored, as version {version}: do not ingest them again; the next ingest writes the file anew",
+            ) from error  # fmt: skip
 
 
 def write_file(frame: pl.DataFrame, path: str, kind: str) -> str:
     """Write a file, whole or not at all; returns its path."""
-    import fsspec
-
-    fs, place = fsspec.core.url_to_fs(path)
-    fs.makedirs(fs._parent(place), exist_ok=True)
-    part_of = f"{place}.{uuid4().hex[:8]}.part"
+    fs, place, part_of = _part_of(path)
     try:
         with fs.open(part_of, "wb") as file:
-            if kind == "parquet":
-                frame.write_parquet(file)
-            else:
-                frame.write_csv(file)
+            _written_as(frame, file, kind)
         fs.mv(part_of, place)
     except BaseException:
         if fs.exists(part_of):
             fs.rm(part_of)
         raise
     return path
+
+
+def _written_as(frame: pl.DataFrame, file: Any, kind: str) -> None:
+    if kind == "parquet":
+        frame.write_parquet(file)
+    else:
+        frame.write_csv(file)
+
+
+def _part_of(path: str) -> tuple[Any, str, str]:
+    """The file system, the path there, and a file beside it to write at first; the folder is made."""
+    import fsspec
+
+    fs, place = fsspec.core.url_to_fs(path)
+    fs.makedirs(fs._parent(place), exist_ok=True)
+    return fs, place, f"{place}.{uuid4().hex[:8]}.part"
 
 
 def preview(place: Place, document: FeatureSet, data: Any = None, *, sample_size: int = 1000, secret: Any = None) -> pl.DataFrame:

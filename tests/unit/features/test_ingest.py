@@ -25,6 +25,7 @@ from mlrun_jupyter.errors import (
     MLRunConflictError,
     MLRunInvalidArgumentError,
     SchemaDriftError,
+    StoreError,
 )
 from mlrun_jupyter.features import sources, tables
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
@@ -334,6 +335,41 @@ def test_copies_are_written_and_wrong_wishes_refused(place: Place, tmp_path: Pat
             call()
     with pytest.raises(FeatureError):
         FeatureSet("plain", entities=["key"], place=place).add_aggregation("value", ["sum"], ["1h"])
+
+
+def test_a_copy_has_all_rows_of_the_table(place: Place, tmp_path: Path) -> None:
+    fset = made(place)
+    fset.set_targets([Target("parquet", str(tmp_path / "copy.parquet"))])
+    fset.ingest(frame("b", hour=1))
+    fset.ingest(frame("a"))
+    fset.ingest(frame("b", value=2.0, hour=1), upsert=True)
+    assert pl.read_parquet(tmp_path / "copy.parquet").rows() == [("a", START, 1.0), ("b", START + timedelta(hours=1), 2.0)]
+
+
+def test_a_copy_that_cannot_be_written_is_found_before_the_rows_are_stored(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    (tmp_path / "file").touch()
+    for target, error, text in (
+        (Target("parquet", str(tmp_path / "file" / "copy.parquet")), StoreError, "nothing was ingested"),
+        (Target("parquet", str(tmp_path / "copy.parquet"), columns=("velue",)), FeatureError, "nearest are value"),
+        (Target("csv", str(tmp_path / "copy.csv")), FeatureError, "parquet target"),
+    ):
+        fset.set_targets([target])
+        with pytest.raises(error, match=text):
+            fset.ingest(frame("a").with_columns(many=pl.lit([1])) if target.kind == "csv" else frame("a"))
+    assert place.table(fset.document).version == -1 and [one.name for one in tmp_path.glob("copy*")] == []
+    fset.set_targets([Target("parquet", str(tmp_path / "copy.parquet"))])
+    writes = pl.DataFrame.write_parquet
+
+    def full(self: pl.DataFrame, file: Any) -> None:
+        if self.height:
+            raise OSError("no space")
+        writes(self, file)
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(StoreError, match="the rows are stored, as version 0"):
+        fset.ingest(frame("a"))
+    assert fset.to_dataframe().shape[0] == 1
 
 
 def test_sets_and_vectors_show_themselves(place: Place) -> None:
