@@ -146,13 +146,15 @@ def ingest(
 
     :param data: rows, a path, or a source; ``None``: the set's own source.
     :param overwrite: replace the rows and the schema of the table.
-    :param upsert: replace rows with the same keys and time.
+    :param upsert: replace rows with the same keys and time; not of a set with aggregations.
     :param incremental: of a source with times only what is later than what was ingested from it before.
     :raises FeatureDataError: for rows that cannot be features; nothing is written then.
     :raises SchemaDriftError: when the columns are not those of the table, as the set's policy says.
     """
     if document.passthrough:
         return _looked_at(place, document, data)
+    if upsert and document.aggregations:
+        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
     if overwrite and (upsert or incremental):
         raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     source = sources.source_of(data if data is not None else document.source)

@@ -73,6 +73,14 @@ def test_rows_are_appended_replaced_by_key_and_time_or_all_replaced(place: Place
     assert fset.to_dataframe(version=0, df_module="polars").height == 2
 
 
+def test_rows_are_not_replaced_where_they_are_in_windows(place: Place) -> None:
+    fset = made(place).add_aggregation("value", ["sum"], ["1h"], "10m")
+    fset.ingest(frame("a"))
+    with pytest.raises(FeatureError, match="cannot be replaced"):
+        fset.ingest(frame("a", value=7.0), upsert=True)
+    assert fset.to_dataframe(df_module="polars")["value_sum_1h"].to_list() == [1.0]
+
+
 def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: LmdbStore) -> None:
     fset = made(place)
     fset.ingest(frame("a", value=2.0, hour=5))
