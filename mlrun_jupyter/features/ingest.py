@@ -382,12 +382,15 @@ def bring_online(place: Place, document: FeatureSet) -> None:
     states = None
     if document.aggregations:
         states = states_of(document, here, newest, streamed=any(name.startswith(OFFSETS) for name in marks))
-    if document.aggregations or (document.known_at and seen is not None):
-        # a late row, or one that was known before those that are there, does not change which row of its entity is the newest
+    rewritten = not before.issubset(here.files)
+    if document.aggregations or (seen is not None and (document.known_at or rewritten)):
+        # A late row, or one that was known before those that are there, does not change which row of its entity is the newest; nor does an old
+        # row in a file that was written anew. Rows that were only added need no look at the others: of equal times those that come later count.
+        one = [*document.keys, ARRIVAL]
         slim = here.scan([*document.keys, *order]).collect().join(newest.select(document.keys), on=list(document.keys), how="semi")
-        older = slim.sort(order).unique(subset=list(document.keys), keep="last", maintain_order=True).join(newest, on=ARRIVAL, how="anti")
+        older = slim.sort(order).unique(subset=list(document.keys), keep="last", maintain_order=True).join(newest, on=one, how="anti")
         if older.height:
-            there = here.scan().filter(pl.col(ARRIVAL).is_in(older[ARRIVAL].implode())).collect()
+            there = here.scan().filter(pl.col(ARRIVAL).is_in(older[ARRIVAL].implode())).collect().join(older, on=one, how="semi")
             newest = pl.concat([newest.join(older, on=list(document.keys), how="anti"), there.select(newest.columns)])
     times = newest[document.timestamp_key if document.timestamp_key else ARRIVAL].cast(pl.Int64).to_list()
     keys = frames.key_texts(newest, document.keys)

@@ -88,6 +88,25 @@ def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: L
     assert online.get(online_table(fset.status, "flights"), [key_text(["a"])])[0][1]["value"] == 2.0
 
 
+def test_an_old_row_of_a_file_that_is_written_anew_does_not_hide_a_newer_one_online(place: Place, online: LmdbStore) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", "b"))
+    fset.ingest(frame("a", value=2.0))
+    fset.ingest(frame("b", value=5.0), upsert=True)
+    found = online.get(online_table(fset.status, "flights"), [key_text(["a"]), key_text(["b"])])
+    assert [row and row[1]["value"] for row in found] == [2.0, 5.0]
+
+
+def test_rows_that_are_added_are_served_without_a_look_at_the_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", "b"))
+    read: list[int] = []
+    scans = tables.Snapshot.scan
+    monkeypatch.setattr(tables.Snapshot, "scan", lambda self, columns=None: (read.append(len(self.files)), scans(self, columns))[1])
+    fset.ingest(frame("c"))
+    assert max(read) <= 1
+
+
 def test_statistics_are_those_of_the_whole_table(place: Place) -> None:
     fset = made(place)
 
