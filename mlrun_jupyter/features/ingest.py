@@ -362,11 +362,11 @@ def bring_online(place: Place, document: FeatureSet) -> None:
     table = place.table(document)
     if table.version < 0:
         return
-    marks = table.marks()
-    name = f"{document.name}@{marks['generation']}" if marks.get("generation") else document.name
+    here = tables.snapshot(place, document)
+    marks = table.marks(here.version)
+    name = _online_name(document, marks)
     store = place.online()
     seen = store.get(name, [SEEN])[0]
-    here = tables.snapshot(place, document)
     if seen is not None and seen[0] >= here.version:
         return
     before: set[str] = set()
@@ -419,19 +419,31 @@ def states_of(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame,
     )  # fmt: skip
 
 
+def _online_name(document: FeatureSet, marks: Mapping[str, str]) -> str:
+    return f"{document.name}@{marks['generation']}" if marks.get("generation") else document.name
+
+
 def point(place: Place, document: FeatureSet, name: str) -> None:
-    """Readers are led to the table by the status; the one from before an overwrite goes."""
-    old = ""
+    """Readers are led to the table by the status; the one from before an overwrite goes.
+
+    :param name: of the table in the online store. When all rows were replaced since, whoever did that leads readers to another, and this one goes.
+    """
+    gone = ""
 
     def change(status: Status) -> Status:
-        nonlocal old
-        old = online_table(status, document.name)
+        nonlocal gone
+        led = online_table(status, document.name)
+        if _online_name(document, place.table(document).marks()) != name:
+            # readers who are led here still stay until they are led on
+            gone = name if led != name else ""
+            return status
+        gone = led if led != name else ""
         others = tuple(one for one in status.targets if one.get("kind") != "online")
         return msgspec.structs.replace(status, targets=(*others, {"kind": "online", "table": name}))
 
     place.change_status("feature-set", document.name, change)
-    if old not in (name, document.name) and place.online is not None:
-        place.online().delete(old)
+    if gone not in ("", document.name) and place.online is not None:
+        place.online().delete(gone)
 
 
 # -- what is shown ----------------------------------------------------------------------------------------------------

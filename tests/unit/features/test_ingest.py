@@ -27,7 +27,7 @@ from mlrun_jupyter.errors import (
     SchemaDriftError,
     StoreError,
 )
-from mlrun_jupyter.features import sources, tables
+from mlrun_jupyter.features import ingest, sources, tables
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
@@ -105,6 +105,25 @@ def test_rows_that_are_added_are_served_without_a_look_at_the_others(place: Plac
     monkeypatch.setattr(tables.Snapshot, "scan", lambda self, columns=None: (read.append(len(self.files)), scans(self, columns))[1])
     fset.ingest(frame("c"))
     assert max(read) <= 1
+
+
+def test_who_is_overtaken_by_an_overwrite_leaves_its_rows_online_alone(place: Place, online: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    fset.ingest(frame("a"))
+    points, tables = ingest.point, []
+
+    def slow(place: Place, document: Document, name: str) -> None:
+        monkeypatch.setattr(ingest, "point", points)
+        made(place).ingest(frame("a", value=3.0), overwrite=True)
+        online.put(name, [(key_text(["a"]), 0, {"value": 2.0})])
+        tables.append(name)
+        points(place, document, name)
+
+    monkeypatch.setattr(ingest, "point", slow)
+    fset.ingest(frame("a", value=2.0))
+    table = online_table(fset.status, "flights")
+    assert tables != [table] and online.get(table, [key_text(["a"])])[0][1]["value"] == 3.0
+    assert online.info(tables[0])["rows"] == 0, "nobody would ever delete it"
 
 
 def test_statistics_are_those_of_the_whole_table(place: Place) -> None:
