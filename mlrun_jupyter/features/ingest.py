@@ -12,7 +12,7 @@ import time as clock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PREVIEW, BATCH, PORTION, ATTEMPTS = 20, 20_000, 2_000_000, 12
+EPOCH = datetime.fromtimestamp(0, UTC)
 OFFSETS = "offsets:"
 """Marks of a table that say up to where streams were read begin so."""
 SEEN = "__offline"
@@ -121,7 +122,8 @@ def _aggregated(place: Place, document: FeatureSet, frame: pl.DataFrame, history
     if not document.timestamp_key:
         raise FeatureError(f"{document.name!r} has aggregations and no timestamp_key", why="windows are of time", next_step="say which column is the time of an event")
     before = None
-    if history:
+    # nothing has no time that others could be near
+    if history and frame.height:
         try:
             table = tables.snapshot(place, document)
         except MLRunNotFoundError:
@@ -155,6 +157,8 @@ def ingest(
         return _looked_at(place, document, data)
     if upsert and document.aggregations:
         raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
+    if upsert and not _identity(document):
+        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
     if overwrite and (upsert or incremental):
         raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     source = sources.source_of(data if data is not None else document.source)
@@ -187,7 +191,8 @@ def ingest(
                 newest = frames.moments(frames.plain(data)[column], notes.append).max()
                 assert isinstance(newest, datetime)
                 marking[name] = iso(newest)
-                transaction = (name, int(newest.timestamp() * 1_000_000))
+                # not by way of seconds, of which floats have no room for each microsecond
+                transaction = (name, (newest - EPOCH) // timedelta(microseconds=1))
         if frames.is_dask(data):
             why = bulk.gathered(document, upsert=upsert)
             if not why:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from mlrun_jupyter.features import ingest, sources, tables
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.features.steps import Filter
 from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.model.features import FeatureSet as Document
 
@@ -321,6 +323,34 @@ def test_what_cannot_be_features_is_refused_and_nothing_is_written(place: Place,
     with pytest.raises(FeatureDataError) as caught:
         fset.ingest(data)
     assert text in str(caught.value), caught.value
+    assert place.table(fset.document).version == -1
+
+
+@pytest.mark.parametrize("key", [Decimal("1.5"), timedelta(seconds=1)])
+def test_a_key_that_has_no_text_of_its_own_is_refused_before_rows_are_written(place: Place, key: Any) -> None:
+    fset = made(place)
+    with pytest.raises(FeatureDataError, match="'key' cannot be a key"):
+        fset.ingest(pl.DataFrame({"key": [key], "time": [START]}))
+    assert place.table(fset.document).version == -1
+    with pytest.raises(FeatureDataError, match="cannot be a key"):
+        key_text([key])
+    # where no row is looked up by its key nothing is wrong with it
+    fset.set_targets(["offline"], with_defaults=False)
+    assert fset.ingest(pl.DataFrame({"key": [key], "time": [START]})).rows == 1
+
+
+def test_a_batch_of_which_no_row_is_left_is_empty_with_windows_too(place: Place) -> None:
+    fset = made(place).add_aggregation("value", ["sum"], ["1h"], "10m")
+    fset.graph.to(Filter("value > 0"))
+    assert fset.ingest(frame("a")).rows == 1
+    assert fset.ingest(frame("a", value=-1.0)).rows == 0
+    assert fset.to_dataframe(df_module="polars")["value_sum_1h"].to_list() == [1.0]
+
+
+def test_rows_that_nothing_tells_apart_are_not_replaced(place: Place) -> None:
+    fset = FeatureSet("plain", place=place)
+    with pytest.raises(FeatureError, match="cannot be replaced"):
+        fset.ingest(pl.DataFrame({"value": [1]}), upsert=True)
     assert place.table(fset.document).version == -1
 
 
