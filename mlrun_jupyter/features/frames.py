@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 ARRIVAL = "__arrival"
-"""The column of a table that says in which order its rows came: microseconds since the epoch when the ingest began, plus the row's number."""
+"""The column of a table that says in which order its rows came: microseconds since the epoch when the ingest began, plus the row's number. Rows of a later
+commit have larger ones, whatever the clock says."""
 Policy = Literal["refuse", "add", "evolve"]
 Note = Callable[[str], None]
 

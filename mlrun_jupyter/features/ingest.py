@@ -51,6 +51,8 @@ PREVIEW, BATCH, PORTION, ATTEMPTS = 20, 20_000, 2_000_000, 12
 EPOCH = datetime.fromtimestamp(0, UTC)
 OFFSETS = "offsets:"
 """Marks of a table that say up to where streams were read begin so."""
+ARRIVED = "arrival"
+"""The mark of a table that says the number of the row that arrived last; empty: the rows have to say it."""
 SEEN = "__offline"
 """The key in an online table whose time is the version of the offline table that it was brought up to."""
 
@@ -251,8 +253,12 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
         if refused:
             quarantine.put_aside(place, document, pl.concat(refused, how="diagonal_relaxed"), there)
 
-    seen = bulk.Bulk(document, data, prepare, {} if fresh else tables.snapshot(place, document).schema, began, aside)
-    marks = {"definition": document.hash, **({"run": uid} if uid else {}), **({"generation": uuid4().hex[:12]} if fresh else {})}
+    rows = None if fresh else tables.snapshot(place, document)
+    if rows is not None:
+        began = max(began, _arrived(rows, table.marks(rows.version)) + 1)
+    seen = bulk.Bulk(document, data, prepare, {} if rows is None else rows.schema, began, aside)
+    # how many rows there are is known when the marks are written already
+    marks = {"definition": document.hash, ARRIVED: "", **({"run": uid} if uid else {}), **({"generation": uuid4().hex[:12]} if fresh else {})}
     try:
         version = table.overwrite(seen.reader, marks=marks) if overwrite else table.append(seen.reader, marks=marks)
     except Exception:
@@ -287,7 +293,7 @@ def write(
 ) -> int:  # fmt: skip
     """One commit with rows and marks.
 
-    :param began: of the first row, the number that says in which order rows came.
+    :param began: of the first row, the number that says in which order rows came; that after the last of the table where this is more.
     :param transaction: its number holds until all rows are replaced, but for streams, whose positions are numbered for good.
     :param streamed: rows came in their order; else those of a set with windows came in the order of their times.
     :param generation: of the table that the rows are new for; ``None``: whatever is there.
@@ -309,17 +315,21 @@ def _written(
 ) -> int:  # fmt: skip
     import polars as pl
 
+    table = place.table(document)
+    there = None if table.version < 0 else tables.snapshot(place, document)
+    version = there.version if there is not None else -1
+    before = table.marks(version)
+    # the clock may have been set back, or may not have been as fast as the rows
+    last = _arrived(there, before) if there is not None and not overwrite else 0
+    began = max(began, last + 1)
+
     def numbered(rows: pl.DataFrame) -> pl.DataFrame:
         if not document.aggregations or streamed:
             return rows.with_columns(pl.int_range(began, began + rows.height, dtype=pl.Int64).alias(ARRIVAL))
         came = pl.coalesce(*filter(None, (document.known_at, document.timestamp_key)))
         return rows.with_columns((came.rank("ordinal").cast(pl.Int64) - 1 + began).alias(ARRIVAL))
 
-    table = place.table(document)
-    marks = {**marks, "definition": document.hash, **({"run": run} if run else {})}
-    there = None if table.version < 0 else tables.snapshot(place, document)
-    version = there.version if there is not None else -1
-    before = table.marks(version)
+    marks = {**marks, "definition": document.hash, ARRIVED: str(max(last, began + frame.height - 1)), **({"run": run} if run else {})}
     fresh = overwrite or there is None
     if generation is not None and before.get("generation", "") != generation:
         raise MLRunConflictError(
@@ -349,6 +359,16 @@ def _written(
     if overwrite:
         return table.overwrite(rows, marks=marks, transaction=transaction)
     return table.append(rows, marks=marks, transaction=transaction, expected_version=version)
+
+
+def _arrived(there: tables.Snapshot, marks: Mapping[str, str]) -> int:
+    """The number of the row that arrived last; 0: there is none."""
+    import polars as pl
+
+    if marks.get(ARRIVED):
+        return int(marks[ARRIVED])
+    # partitions were written last, or the table is from before there was a mark
+    return int(there.scan([ARRIVAL]).select(pl.col(ARRIVAL).max()).collect(engine="streaming").item() or 0)
 
 
 def _identity(document: FeatureSet) -> list[str]:

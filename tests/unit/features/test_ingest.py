@@ -29,7 +29,7 @@ from mlrun_jupyter.errors import (
     StoreError,
 )
 from mlrun_jupyter.features import ingest, sources, tables
-from mlrun_jupyter.features.frames import key_text, key_texts, rows
+from mlrun_jupyter.features.frames import ARRIVAL, key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
 from mlrun_jupyter.features.steps import Filter
@@ -126,6 +126,36 @@ def test_who_is_overtaken_by_an_overwrite_leaves_its_rows_online_alone(place: Pl
     table = online_table(fset.status, "flights")
     assert tables != [table] and online.get(table, [key_text(["a"])])[0][1]["value"] == 3.0
     assert online.info(tables[0])["rows"] == 0, "nobody would ever delete it"
+
+
+def test_later_rows_arrive_later_whatever_the_clock_says(place: Place, online: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask.dataframe as dd
+
+    class Clock:
+        moment = 2_000_000_000 * 10**9
+        sleep = staticmethod(lambda _: None)
+
+        @classmethod
+        def time_ns(cls) -> int:
+            cls.moment -= 3_600 * 10**9
+            return cls.moment
+
+    monkeypatch.setattr(ingest, "clock", Clock)
+    fset = made(place)
+    fset.ingest(frame(*["a"] * 100, value=1.0))
+    table = place.table(fset.document)
+    fset.ingest(frame("a", value=2.0))
+    fset.ingest(dd.from_pandas(frame("a", "a", value=3.0).to_pandas(), npartitions=2))
+    fset.ingest(frame("a", value=4.0))
+    found = tables.snapshot(place, fset.document).scan().collect().sort(ARRIVAL)
+    assert found["value"].to_list() == [1.0] * 100 + [2.0, 3.0, 3.0, 4.0] and found[ARRIVAL].is_unique().all()
+    # a table from before there was a mark
+    table.append(found.tail(1).with_columns(pl.col(ARRIVAL) + 10).to_arrow(), marks={"arrival": ""})
+    fset.ingest(frame("a", value=5.0))
+    vector = FeatureVector("v", ["flights.value"], place=place)
+    assert vector.get_offline_features(pl.DataFrame({"key": ["a"], "t": [START]}), "t").to_polars()["value"].to_list() == [5.0]
+    assert online.get(online_table(fset.status, "flights"), [key_text(["a"])])[0][1]["value"] == 5.0
+    assert table.marks()["arrival"] == str(tables.snapshot(place, fset.document).scan().collect()[ARRIVAL].max())
 
 
 def test_statistics_are_those_of_the_whole_table(place: Place) -> None:
