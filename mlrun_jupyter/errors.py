@@ -14,6 +14,7 @@
     ├── MLRunNotFoundError                  a project, function, run, artifact or input that is not there
     │   └── InputNotFoundError              a declared input whose data cannot be found
     ├── MLRunConflictError                  the thing changed or exists already
+    │   └── TableChangedError               … a table that rows were made for, at a version of it
     ├── MLRunPreconditionFailedError        not now: no current project, a state that does not allow it
     │   ├── NoProjectError                  nothing says which project this belongs to
     │   ├── EnvironmentMismatchError        Python or packages where it would run do not suit (`rows`)
@@ -135,6 +136,10 @@ class FeatureDataError(FeatureError):
 
 class MLRunConflictError(MLRunError):
     """The thing exists already, or changed meanwhile."""
+
+
+class TableChangedError(MLRunConflictError):
+    """A table is of another version than the one that rows were made for."""
 
 
 class MLRunPreconditionFailedError(MLRunError):

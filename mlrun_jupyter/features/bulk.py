@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class Bulk:
 
     :ivar prepare: a partition to rows to write, rows refused and counts of the validators.
     :ivar there: the schema of the table; empty: there is none, or it is replaced.
+    :ivar aside: is given all rows that were refused, when the last partition was read and none is committed yet.
     """
 
     document: FeatureSet
@@ -43,6 +45,7 @@ class Bulk:
     prepare: Callable[[Any], tuple[pl.DataFrame, Any, dict[str, Any]]]
     there: Mapping[str, Any]
     began: int
+    aside: Callable[[list[Any]], None]
     rows: int = 0
     seen: int = 0
     head: Any = None
@@ -75,6 +78,9 @@ class Bulk:
             try:
                 for table in tables():
                     yield from table.cast(whole).to_batches()
+                # the writer asks for batches within its runtime, in which no other table can be written
+                with ThreadPoolExecutor(1) as thread:
+                    thread.submit(self.aside, self.refused).result()
             except MLRunError as error:
                 # the writer would wrap it
                 self.error = error

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 ARRIVAL = "__arrival"
-"""The column of a table that says in which order its rows came: microseconds since the epoch when the ingest began, plus the row's number."""
+"""The column of a table that says in which order its rows came: microseconds since the epoch when the ingest began, plus the row's number. Rows of a later
+commit have larger ones, whatever the clock says."""
 NAIVE = "times of {} have no zone and are taken to be in UTC"
 Policy = Literal["refuse", "add", "evolve"]
 Note = Callable[[str], None]
@@ -49,10 +50,23 @@ def rows(data: Any, *, fset: FeatureSet, note: Note | None = None, allow_empty: 
     frame = typed(frame, declared)
     for name in fset.keys:
         no_nulls(frame, name, "key")
+        _written_as_key(frame, name, fset)
     for name in filter(None, (fset.timestamp_key, fset.known_at)):
         frame = frame.with_columns(moments(frame[name], told))
         no_nulls(frame, name, "time")
     return frame
+
+
+def _written_as_key(frame: pl.DataFrame, name: str, fset: FeatureSet) -> None:
+    """:raises FeatureDataError: when the entity of a row could not be looked up by its key, and is to be."""
+    import polars as pl
+
+    looked_up = not fset.passthrough and (fset.aggregations or any(one.kind == "online" for one in fset.targets))
+    if looked_up and isinstance(frame.schema[name], pl.Decimal | pl.Duration):
+        raise FeatureDataError(
+            f"{name!r} cannot be a key: it is {value_type(frame.schema[name])}", why="entities are looked up by the texts of their keys, and such values have several",
+            next_step=f"make {name!r} an integer or a text",
+        )  # fmt: skip
 
 
 def installed() -> None:
@@ -386,7 +400,10 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return value.hex()
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    if value is None or isinstance(value, str | int | float | list | tuple):
+        return value
+    raise FeatureDataError(f"{value!r} cannot be a key", why=f"entities are looked up by the texts of their keys, and {type(value).__name__} has several", next_step="make it an integer or a text")
 
 
 _TYPES = {

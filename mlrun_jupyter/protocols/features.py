@@ -75,25 +75,32 @@ class OfflineTable(Protocol):
         """How many, without reading them."""
         ...
 
-    def append(self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None) -> int:
+    def append(
+        self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None, expected_version: int | None = None
+    ) -> int:
         """Add the rows of an Arrow table or reader of batches; new columns are added to the table.
 
         :param rows: of a reader one batch is held at a time. A function that makes the reader is called again when another writer was first.
         :param marks: kept with the commit and found by :meth:`marks`: watermarks, the definition's hash, the run.
         :param transaction: a name and a number that grows; a number that is not above the last one committed under the name is refused,
             so that what is tried again after a crash is written once.
+        :param expected_version: that the rows were made for; -1: that there is none yet. Nothing is written to any other.
         :returns: the version.
+        :raises TableChangedError: when the table has another version than the one expected.
         :raises MLRunConflictError: when another writer was first, in a way that cannot be reconciled, or the number is there already.
         """
         ...
 
     def upsert(
-        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None
-    ) -> int:
+        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None,
+        expected_version: int | None = None,
+    ) -> int:  # fmt: skip
         """Replace the rows with the same keys, add the others; of new rows with the same keys the last counts."""
         ...
 
-    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None) -> int:
+    def overwrite(
+        self, rows: Any, *, marks: Mapping[str, str] = ..., transaction: tuple[str, int] | None = None, expected_version: int | None = None
+    ) -> int:
         """Replace rows, schema and marks."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError
+from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, TableChangedError
 from mlrun_jupyter.protocols.features import OfflineStore, OfflineTable
 
 
@@ -135,6 +135,47 @@ class OfflineStoreTests:
             thread.join()
         assert sorted(outcomes) == ["refused", "refused", "written"]
         assert _read(open_store().table("lab", "flights")) == [("a", 1.0), ("z", 0.0)]
+
+    def test_rows_are_written_to_the_version_that_they_were_made_for_or_not_at_all(self, open_store: Callable[[], OfflineStore]) -> None:
+        table = open_store().table("lab", "flights")
+        for write in (table.append, table.overwrite, lambda rows, **options: table.upsert(rows, ["key"], **options)):
+            with pytest.raises(TableChangedError):
+                write(_rows(["a"], [1.0]), expected_version=7)
+        assert table.version == -1
+        outcomes: list[Any] = []
+
+        def work(name: str) -> None:
+            other = open_store().table("lab", "flights")
+            for number in range(4):
+                try:
+                    outcomes.append(other.append(_rows([f"{name}{number}"], [1.0]), expected_version=number - 1))
+                except TableChangedError:
+                    outcomes.append("refused")
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in "xy"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        written = sorted(one for one in outcomes if one != "refused")
+        assert written == list(range(len(written))) and table.version == len(written) - 1
+        assert len(_read(table)) == len(written)
+
+    def test_who_was_at_it_when_all_was_replaced_brings_no_marks_back(self, open_store: Callable[[], OfflineStore], monkeypatch: pytest.MonkeyPatch) -> None:
+        table = open_store().table("lab", "flights")
+        table.append(_rows(["a"], [1.0]), marks={"old": "1"})
+        reads = type(table).marks
+
+        def slow(self: Any, version: int | None = None) -> dict[str, str]:
+            found = reads(self, version)
+            monkeypatch.setattr(type(table), "marks", reads)
+            open_store().table("lab", "flights").overwrite(_rows(["b"], [2.0]), marks={"new": "2"})
+            return found
+
+        monkeypatch.setattr(type(table), "marks", slow)
+        table.append(_rows(["c"], [3.0]), marks={"own": "3"})
+        table.append(_rows(["d"], [3.0]))
+        assert table.marks() == {"new": "2", "own": "3"}
 
     def test_files_are_parted_by_time(self, store: OfflineStore) -> None:
         table = store.table("lab", "flights", partition_by="day:time")

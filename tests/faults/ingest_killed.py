@@ -13,6 +13,7 @@ from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import FeatureSet
+from mlrun_jupyter.model.features import Feature, Validator
 
 
 def place_in(folder: Path) -> Place:
@@ -21,7 +22,8 @@ def place_in(folder: Path) -> Place:
 
 
 def set_in(folder: Path) -> FeatureSet:
-    return FeatureSet("flights", entities=["key"], timestamp_key="time", place=place_in(folder), source=str(folder / "in.parquet"))
+    fset = FeatureSet("flights", entities=["key"], timestamp_key="time", place=place_in(folder), source=str(folder / "in.parquet"))
+    return fset.add_feature(Feature("value", validator=Validator(kind="range", min=0, severity="error")))
 
 
 def main(folder: Path, point: int, overwrite: bool) -> None:

@@ -41,14 +41,15 @@ def _check(folder: Path, expected: pl.DataFrame) -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("mode", ["incremental", "overwrite"])
+@pytest.mark.parametrize("mode", ["incremental", "overwrite", "refusing"])
 def test_a_kill_between_any_two_writes_loses_and_doubles_nothing(tmp_path: Path, mode: str) -> None:
     base = tmp_path / "base"
     base.mkdir()
     _rows(10).write_parquet(base / "in.parquet")
     ingest_killed.set_in(base).ingest(incremental=True)
-    _rows(20 if mode == "incremental" else 7, 0 if mode == "incremental" else 100).write_parquet(base / "in.parquet")
-    after, point = (_rows(20) if mode == "incremental" else _rows(7, 100)), 0
+    after, point = (_rows(7, 100) if mode == "overwrite" else _rows(20)), 0
+    refused = _rows(3, 12).with_columns(value=-pl.col("value")) if mode == "refusing" else after.clear()
+    pl.concat([after, refused]).write_parquet(base / "in.parquet")
     whole = False
     while not whole:
         point += 1
@@ -59,8 +60,11 @@ def test_a_kill_between_any_two_writes_loses_and_doubles_nothing(tmp_path: Path,
         assert whole or done.returncode == -9, done.stderr
         seen = ingest_killed.set_in(folder).to_dataframe(df_module="polars")["value"].to_list()
         assert seen in (_rows(10)["value"].to_list(), after["value"].to_list())
-        ingest_killed.set_in(folder).ingest(overwrite=mode == "overwrite", incremental=mode == "incremental")
+        ingest_killed.set_in(folder).ingest(overwrite=mode == "overwrite", incremental=mode != "overwrite")
         _check(folder, after)
+        if mode == "refusing":
+            _, _, files = ingest_killed.place_in(folder).offline.table("lab", "flights.quarantine").snapshot()
+            assert sorted(pl.read_parquet(files)["value"], reverse=True) == refused["value"].to_list()
     assert point > 10
 
 

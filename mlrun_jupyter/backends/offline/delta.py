@@ -16,7 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, StoreError, StoreUnreadableError
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunNotFoundError,
+    StoreError,
+    StoreUnreadableError,
+    TableChangedError,
+)
 from mlrun_jupyter.model.clock import iso
 
 ATTEMPTS = 12
@@ -150,8 +156,12 @@ class DeltaTable:
                 base, carried = json.loads(commits[kept][CARRIED])
                 missing = commits[kept]["version"] - base
                 if kept + missing <= len(commits) or commits[-1]["version"] == 0:
-                    own = [json.loads(one.get(OWN, "{}")) for one in commits[: kept + missing]]
-                    return _overlaid(carried, reversed(own))
+                    newer = commits[: kept + missing]
+                    fresh = next((index for index, one in enumerate(newer) if OWN in one and one.get("operationParameters", {}).get("mode") == "Overwrite"), None)
+                    if fresh is not None:
+                        # whoever was at it when all was replaced carries marks of the rows before
+                        carried, newer = {}, newer[: fresh + 1]
+                    return _overlaid(carried, reversed([json.loads(one.get(OWN, "{}")) for one in newer]))
             elif not commits or commits[-1]["version"] == 0:
                 return {}
             limit *= 4
@@ -177,20 +187,26 @@ class DeltaTable:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def append(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:
+    def append(
+        self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None, expected_version: int | None = None
+    ) -> int:  # fmt: skip
         """Add the rows; columns that the table does not have are added to it.
 
         :param transaction: a name and a number that grows: a number that is not above the last one committed under that name is refused,
             so that what is tried again after a crash is written once.
+        :param expected_version: that the rows were made for: nothing is written to any other.
+        :raises TableChangedError: when the table has another version.
         :raises MLRunConflictError: when the number was committed already.
         """
-        return self._write(rows, "append", marks, transaction)
+        return self._write(rows, "append", marks, transaction, expected_version)
 
-    def overwrite(self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None) -> int:
+    def overwrite(
+        self, rows: Any, *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None, expected_version: int | None = None
+    ) -> int:  # fmt: skip
         """Replace all rows and the schema. Marks from before are gone with the rows."""
-        return self._write(rows, "overwrite", marks, transaction)
+        return self._write(rows, "overwrite", marks, transaction, expected_version)
 
-    def _write(self, rows: Any, mode: str, marks: Mapping[str, str], transaction: tuple[str, int] | None) -> int:
+    def _write(self, rows: Any, mode: str, marks: Mapping[str, str], transaction: tuple[str, int] | None, expected: int | None) -> int:
         import deltalake
 
         stream = _stream(rows)
@@ -204,15 +220,16 @@ class DeltaTable:
             write(
                 self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
                 partition_by=parts if table is None else (table.metadata().partition_columns or None), configuration=SETTINGS if table is None else None,
-                commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite"),
+                commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite", alone=expected is not None),
                 writer_properties=_writing(),
             )  # fmt: skip
 
-        return self._commit(work, transaction)
+        return self._commit(work, transaction, expected)
 
     def upsert(
-        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None
-    ) -> int:
+        self, rows: Any, keys: Sequence[str], *, marks: Mapping[str, str] = {}, transaction: tuple[str, int] | None = None,
+        expected_version: int | None = None,
+    ) -> int:  # fmt: skip
         """Replace the rows with the same keys, add the others. Of rows with the same keys the last one counts."""
         import polars as pl
 
@@ -223,7 +240,7 @@ class DeltaTable:
         same = " AND ".join(f'target."{key}" = source."{key}"' for key in [*keys, *parts])
 
         def work(table: Any) -> None:
-            properties = self._properties(table, marks, transaction)
+            properties = self._properties(table, marks, transaction, alone=expected_version is not None)
             if table is None:
                 import deltalake
 
@@ -232,9 +249,10 @@ class DeltaTable:
             merge = table.merge(data, same, source_alias="source", target_alias="target", merge_schema=True, commit_properties=properties)
             merge.when_matched_update_all().when_not_matched_insert_all().execute()
 
-        return self._commit(work, transaction)
+        return self._commit(work, transaction, expected_version)
 
-    def _properties(self, table: Any, marks: Mapping[str, str], transaction: tuple[str, int] | None, fresh: bool = False) -> Any:
+    def _properties(self, table: Any, marks: Mapping[str, str], transaction: tuple[str, int] | None, fresh: bool = False, alone: bool = False) -> Any:
+        """:param fresh: nothing of before is carried on. :param alone: a commit of others in between is a conflict, whatever it did."""
         import deltalake
 
         carried = {} if table is None or fresh else self.marks(int(table.version()))
@@ -242,16 +260,19 @@ class DeltaTable:
         # commits of others that get in between are found by their own marks, after the base
         metadata = {OWN: json.dumps(dict(marks)), CARRIED: json.dumps([base, carried])}
         return deltalake.CommitProperties(
-            custom_metadata=metadata, max_commit_retries=0 if fresh else None,
+            custom_metadata=metadata, max_commit_retries=0 if fresh or alone else None,
             app_transactions=[deltalake.Transaction(*transaction)] if transaction else None,
         )  # fmt: skip
 
-    def _commit(self, work: Callable[[Any], None], transaction: tuple[str, int] | None) -> int:
+    def _commit(self, work: Callable[[Any], None], transaction: tuple[str, int] | None, expected: int | None) -> int:
         import deltalake
 
         wrong: Exception | None = None
         for attempt in range(ATTEMPTS):
             table = self._open()
+            there = -1 if table is None else int(table.version())
+            if expected is not None and there != expected:
+                raise TableChangedError(f"{self.url} has version {there}, and the rows were made for {expected}", why="another wrote meanwhile", next_step="begin again with what it left")
             done = table.transaction_version(transaction[0]) if table is not None and transaction else None
             if transaction and done is not None and done >= transaction[1]:
                 raise MLRunConflictError(
@@ -260,7 +281,7 @@ class DeltaTable:
                 )  # fmt: skip
             try:
                 work(table)
-                return self.version
+                return self.version if expected is None else expected + 1
             except deltalake.exceptions.CommitFailedError as error:
                 wrong = error  # another was first: begin again with what it left
             except deltalake.exceptions.DeltaError as error:

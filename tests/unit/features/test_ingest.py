@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +16,23 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.offline.delta import DeltaStore, DeltaTable
 from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import (
     FeatureDataError,
     FeatureError,
     InputNotFoundError,
+    MLRunConflictError,
     MLRunInvalidArgumentError,
     SchemaDriftError,
+    StoreError,
 )
-from mlrun_jupyter.features import sources, tables
-from mlrun_jupyter.features.frames import key_text, key_texts, rows
+from mlrun_jupyter.features import ingest, sources, tables
+from mlrun_jupyter.features.frames import ARRIVAL, key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.features.steps import Filter
 from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.model.features import FeatureSet as Document
 
@@ -70,11 +75,87 @@ def test_rows_are_appended_replaced_by_key_and_time_or_all_replaced(place: Place
     assert fset.to_dataframe(version=0, df_module="polars").height == 2
 
 
+def test_rows_are_not_replaced_where_they_are_in_windows(place: Place) -> None:
+    fset = made(place).add_aggregation("value", ["sum"], ["1h"], "10m")
+    fset.ingest(frame("a"))
+    with pytest.raises(FeatureError, match="cannot be replaced"):
+        fset.ingest(frame("a", value=7.0), upsert=True)
+    assert fset.to_dataframe(df_module="polars")["value_sum_1h"].to_list() == [1.0]
+
+
 def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: LmdbStore) -> None:
     fset = made(place)
     fset.ingest(frame("a", value=2.0, hour=5))
     fset.ingest(frame("a", value=1.0, hour=1))
     assert online.get(online_table(fset.status, "flights"), [key_text(["a"])])[0][1]["value"] == 2.0
+
+
+def test_an_old_row_of_a_file_that_is_written_anew_does_not_hide_a_newer_one_online(place: Place, online: LmdbStore) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", "b"))
+    fset.ingest(frame("a", value=2.0))
+    fset.ingest(frame("b", value=5.0), upsert=True)
+    found = online.get(online_table(fset.status, "flights"), [key_text(["a"]), key_text(["b"])])
+    assert [row and row[1]["value"] for row in found] == [2.0, 5.0]
+
+
+def test_rows_that_are_added_are_served_without_a_look_at_the_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    fset.ingest(frame("a", "b"))
+    read: list[int] = []
+    scans = tables.Snapshot.scan
+    monkeypatch.setattr(tables.Snapshot, "scan", lambda self, columns=None: (read.append(len(self.files)), scans(self, columns))[1])
+    fset.ingest(frame("c"))
+    assert max(read) <= 1
+
+
+def test_who_is_overtaken_by_an_overwrite_leaves_its_rows_online_alone(place: Place, online: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    fset.ingest(frame("a"))
+    points, tables = ingest.point, []
+
+    def slow(place: Place, document: Document, name: str) -> None:
+        monkeypatch.setattr(ingest, "point", points)
+        made(place).ingest(frame("a", value=3.0), overwrite=True)
+        online.put(name, [(key_text(["a"]), 0, {"value": 2.0})])
+        tables.append(name)
+        points(place, document, name)
+
+    monkeypatch.setattr(ingest, "point", slow)
+    fset.ingest(frame("a", value=2.0))
+    table = online_table(fset.status, "flights")
+    assert tables != [table] and online.get(table, [key_text(["a"])])[0][1]["value"] == 3.0
+    assert online.info(tables[0])["rows"] == 0, "nobody would ever delete it"
+
+
+def test_later_rows_arrive_later_whatever_the_clock_says(place: Place, online: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask.dataframe as dd
+
+    class Clock:
+        moment = 2_000_000_000 * 10**9
+        sleep = staticmethod(lambda _: None)
+
+        @classmethod
+        def time_ns(cls) -> int:
+            cls.moment -= 3_600 * 10**9
+            return cls.moment
+
+    monkeypatch.setattr(ingest, "clock", Clock)
+    fset = made(place)
+    fset.ingest(frame(*["a"] * 100, value=1.0))
+    table = place.table(fset.document)
+    fset.ingest(frame("a", value=2.0))
+    fset.ingest(dd.from_pandas(frame("a", "a", value=3.0).to_pandas(), npartitions=2))
+    fset.ingest(frame("a", value=4.0))
+    found = tables.snapshot(place, fset.document).scan().collect().sort(ARRIVAL)
+    assert found["value"].to_list() == [1.0] * 100 + [2.0, 3.0, 3.0, 4.0] and found[ARRIVAL].is_unique().all()
+    # a table from before there was a mark
+    table.append(found.tail(1).with_columns(pl.col(ARRIVAL) + 10).to_arrow(), marks={"arrival": ""})
+    fset.ingest(frame("a", value=5.0))
+    vector = FeatureVector("v", ["flights.value"], place=place)
+    assert vector.get_offline_features(pl.DataFrame({"key": ["a"], "t": [START]}), "t").to_polars()["value"].to_list() == [5.0]
+    assert online.get(online_table(fset.status, "flights"), [key_text(["a"])])[0][1]["value"] == 5.0
+    assert table.marks()["arrival"] == str(tables.snapshot(place, fset.document).scan().collect()[ARRIVAL].max())
 
 
 def test_statistics_are_those_of_the_whole_table(place: Place) -> None:
@@ -116,6 +197,115 @@ def test_only_what_is_new_is_read_from_a_source(place: Place, tmp_path: Path) ->
     assert fset.ingest(incremental=True).rows == 1
     assert fset.ingest(incremental=True).version == -1
     assert fset.to_dataframe(df_module="polars")["key"].to_list() == ["a", "b"]
+
+
+def test_what_was_read_before_all_rows_were_replaced_is_read_again(place: Place, tmp_path: Path) -> None:
+    fset = made(place, source=str(tmp_path / "in.parquet"))
+    frame("a", "b", hour=3).write_parquet(tmp_path / "in.parquet")
+    fset.ingest(incremental=True)
+    fset.ingest(frame("z"), overwrite=True)
+    assert fset.ingest(incremental=True).rows == 2
+    assert fset.ingest(incremental=True).version == -1
+    assert sorted(fset.to_dataframe(df_module="polars")["key"]) == ["a", "b", "z"]
+
+
+def test_new_rows_are_not_new_for_a_table_that_was_replaced_meanwhile(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place, source=str(tmp_path / "in.parquet"))
+    frame("a", hour=1).write_parquet(tmp_path / "in.parquet")
+    fset.ingest(incremental=True)
+    pl.concat([frame("a", hour=1), frame("b", hour=2)]).write_parquet(tmp_path / "in.parquet")
+    reads = sources.read
+
+    def slow(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(sources, "read", reads)
+        made(place).ingest(frame("z"), overwrite=True)
+        return reads(*args, **options)
+
+    monkeypatch.setattr(sources, "read", slow)
+    with pytest.raises(MLRunConflictError, match="replaced"):
+        fset.ingest(incremental=True)
+    assert fset.ingest(incremental=True).rows == 2
+    assert sorted(fset.to_dataframe(df_module="polars")["key"]) == ["a", "b", "z"]
+
+
+def test_rows_of_others_stay_when_a_column_becomes_wider(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed(key: str, value: int, kind: Any) -> pl.DataFrame:
+        return frame(key).with_columns(pl.lit(value, kind).alias("value"))
+
+    fset = made(place, schema_policy="evolve")
+    fset.ingest(typed("a", 1, pl.Int16))
+    writes = DeltaTable.overwrite
+
+    def slow(self: Any, *args: Any, **options: Any) -> int:
+        monkeypatch.setattr(DeltaTable, "overwrite", writes)
+        made(place, schema_policy="evolve").ingest(typed("other", 2, pl.Int16))
+        return writes(self, *args, **options)
+
+    monkeypatch.setattr(DeltaTable, "overwrite", slow)
+    fset.ingest(typed("b", 2**40, pl.Int64))
+    assert sorted(fset.to_dataframe(df_module="polars").select("key", "value").rows()) == [("a", 1), ("b", 2**40), ("other", 2)]
+
+
+def guarded(place: Place, **options: Any) -> FeatureSet:
+    fset = made(place, **options)
+    return fset.add_feature(Feature("value", validator=Validator(kind="range", min=0, severity="error")))
+
+
+def put_aside(place: Place) -> list[dict[str, Any]]:
+    _, schema, files = place.offline.table("lab", "flights.quarantine").snapshot()
+    return pl.scan_parquet(files, schema=dict(pl.Schema(schema)), missing_columns="insert").collect().sort("key").to_dicts()
+
+
+@pytest.mark.parametrize("dask", [False, True])
+def test_refused_rows_are_there_before_the_others_and_not_twice_when_these_are_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch, dask: bool) -> None:
+    import dask.dataframe as dd
+
+    def given(*frames: pl.DataFrame) -> Any:
+        whole = pl.concat(frames)
+        return dd.from_pandas(whole.to_pandas(), npartitions=2) if dask else whole
+
+    fset = guarded(place)
+    fset.ingest(given(frame("a"), frame("x", value=-1.0)))
+    writes = DeltaTable._write
+
+    def killed(self: Any, rows: Any, *rest: Any) -> int:
+        if self.url.endswith("flights"):
+            if callable(rows):
+                rows().read_all()
+            raise KeyboardInterrupt
+        return writes(self, rows, *rest)
+
+    monkeypatch.setattr(DeltaTable, "_write", killed)
+    batch = given(frame("b", hour=1), frame("y", value=-2.0, hour=1))
+    with pytest.raises(KeyboardInterrupt):
+        fset.ingest(batch)
+    monkeypatch.setattr(DeltaTable, "_write", writes)
+    assert [one["key"] for one in put_aside(place)] == ["x", "y"] and fset.to_dataframe().shape[0] == 1
+    found = fset.ingest(given(frame("b", hour=1), frame("y", value=-2.0, hour=1), frame("z", value=-3.0, hour=1)))
+    assert found.refused == 2 and "2 rows went into the quarantine" in found.notes
+    assert [one["key"] for one in put_aside(place)] == ["x", "y", "z"]
+    # the same rows in a batch of their own are refused once more
+    fset.ingest(given(frame("c", hour=2), frame("y", value=-2.0, hour=1)))
+    assert [one["key"] for one in put_aside(place)] == ["x", "y", "y", "z"]
+
+
+def test_refused_rows_of_other_types_stay_as_they_were_as_text(place: Place) -> None:
+    fset = guarded(place)
+    fset.ingest(pl.concat([frame("a", value=1), frame("x", value=-1)]))
+    fset.ingest(pl.concat([frame("a", value=1.5), frame("y", value=-2.5)]).with_columns(key=pl.col("key") + "é"), overwrite=True)
+    fset.ingest(pl.concat([frame("b", value=1.5), frame("z", value=-2.0)]))
+    seen = put_aside(place)
+    assert [one["value"] for one in seen] == [-1, None, None]
+    assert [one["quarantine_message"] and json.loads(one["quarantine_message"])["value"] for one in seen] == [None, -2.5, -2.0]
+    assert "é" in seen[1]["quarantine_message"] and fset.status.rows == 2
+
+
+def test_a_batch_that_is_refused_as_a_whole_puts_nothing_aside(place: Place) -> None:
+    fset = guarded(place)
+    fset.ingest(pl.concat([frame("a"), frame("x", value=-1.0)]))
+    with pytest.raises(SchemaDriftError):
+        fset.ingest(pl.concat([frame("b"), frame("y", value=-1.0)]).with_columns(wind=1))
+    assert [one["key"] for one in put_aside(place)] == ["x"]
 
 
 def test_columns_are_refused_added_or_made_wider_as_the_policy_says(place: Place) -> None:
@@ -163,6 +353,34 @@ def test_what_cannot_be_features_is_refused_and_nothing_is_written(place: Place,
     with pytest.raises(FeatureDataError) as caught:
         fset.ingest(data)
     assert text in str(caught.value), caught.value
+    assert place.table(fset.document).version == -1
+
+
+@pytest.mark.parametrize("key", [Decimal("1.5"), timedelta(seconds=1)])
+def test_a_key_that_has_no_text_of_its_own_is_refused_before_rows_are_written(place: Place, key: Any) -> None:
+    fset = made(place)
+    with pytest.raises(FeatureDataError, match="'key' cannot be a key"):
+        fset.ingest(pl.DataFrame({"key": [key], "time": [START]}))
+    assert place.table(fset.document).version == -1
+    with pytest.raises(FeatureDataError, match="cannot be a key"):
+        key_text([key])
+    # where no row is looked up by its key nothing is wrong with it
+    fset.set_targets(["offline"], with_defaults=False)
+    assert fset.ingest(pl.DataFrame({"key": [key], "time": [START]})).rows == 1
+
+
+def test_a_batch_of_which_no_row_is_left_is_empty_with_windows_too(place: Place) -> None:
+    fset = made(place).add_aggregation("value", ["sum"], ["1h"], "10m")
+    fset.graph.to(Filter("value > 0"))
+    assert fset.ingest(frame("a")).rows == 1
+    assert fset.ingest(frame("a", value=-1.0)).rows == 0
+    assert fset.to_dataframe(df_module="polars")["value_sum_1h"].to_list() == [1.0]
+
+
+def test_rows_that_nothing_tells_apart_are_not_replaced(place: Place) -> None:
+    fset = FeatureSet("plain", place=place)
+    with pytest.raises(FeatureError, match="cannot be replaced"):
+        fset.ingest(pl.DataFrame({"value": [1]}), upsert=True)
     assert place.table(fset.document).version == -1
 
 
@@ -223,6 +441,41 @@ def test_copies_are_written_and_wrong_wishes_refused(place: Place, tmp_path: Pat
             call()
     with pytest.raises(FeatureError):
         FeatureSet("plain", entities=["key"], place=place).add_aggregation("value", ["sum"], ["1h"])
+
+
+def test_a_copy_has_all_rows_of_the_table(place: Place, tmp_path: Path) -> None:
+    fset = made(place)
+    fset.set_targets([Target("parquet", str(tmp_path / "copy.parquet"))])
+    fset.ingest(frame("b", hour=1))
+    fset.ingest(frame("a"))
+    fset.ingest(frame("b", value=2.0, hour=1), upsert=True)
+    assert pl.read_parquet(tmp_path / "copy.parquet").rows() == [("a", START, 1.0), ("b", START + timedelta(hours=1), 2.0)]
+
+
+def test_a_copy_that_cannot_be_written_is_found_before_the_rows_are_stored(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    (tmp_path / "file").touch()
+    for target, error, text in (
+        (Target("parquet", str(tmp_path / "file" / "copy.parquet")), StoreError, "nothing was ingested"),
+        (Target("parquet", str(tmp_path / "copy.parquet"), columns=("velue",)), FeatureError, "nearest are value"),
+        (Target("csv", str(tmp_path / "copy.csv")), FeatureError, "parquet target"),
+    ):
+        fset.set_targets([target])
+        with pytest.raises(error, match=text):
+            fset.ingest(frame("a").with_columns(many=pl.lit([1])) if target.kind == "csv" else frame("a"))
+    assert place.table(fset.document).version == -1 and [one.name for one in tmp_path.glob("copy*")] == []
+    fset.set_targets([Target("parquet", str(tmp_path / "copy.parquet"))])
+    writes = pl.DataFrame.write_parquet
+
+    def full(self: pl.DataFrame, file: Any) -> None:
+        if self.height:
+            raise OSError("no space")
+        writes(self, file)
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(StoreError, match="the rows are stored, as version 0"):
+        fset.ingest(frame("a"))
+    assert fset.to_dataframe().shape[0] == 1
 
 
 def test_sets_and_vectors_show_themselves(place: Place) -> None:
