@@ -234,6 +234,7 @@ class FeatureSet(Definition):
         :param until_idle: end after so many seconds without an event.
         :param max_events: end after so many events.
         """
+        from mlrun_jupyter.features.sources import carry_watermark, source_of
         from mlrun_jupyter.features.streams.sources import ingest_stream, is_stream
 
         frames.installed()
@@ -243,6 +244,9 @@ class FeatureSet(Definition):
             return ingest_stream(self.place(), self.document, stream, overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
         if until_idle is not None or max_events is not None:
             raise MLRunInvalidArgumentError("until_idle and max_events are of streams", why="these rows are read at once", next_step="leave them away")
+        found = source_of(stream) if incremental and not self.document.passthrough else None
+        if found is not None:
+            carry_watermark(self.place().table(self.document), found)
         return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental)
 
     def preview(self, source: Any = None, sample_size: int = 1000, df_module: Any = None) -> Any:

@@ -6,13 +6,25 @@ groups, a database gets it as a condition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, MLRunMissingDependencyError
+from mlrun_jupyter.errors import (
+    InputNotFoundError,
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunMissingDependencyError,
+)
 from mlrun_jupyter.features import frames, tables
+from mlrun_jupyter.model.canonical import content_hash
+from mlrun_jupyter.model.clock import parse
 from mlrun_jupyter.model.features import Source
+from mlrun_jupyter.model.passwords import bare
+from mlrun_jupyter.protocols.features import OfflineTable
 
 FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
@@ -65,8 +77,39 @@ def source_of(data: Any) -> Source | None:
 
 
 def name_of(source: Source) -> str:
-    """By which the watermark of a source is kept."""
-    return source.name or source.path.rstrip("/").rpartition("/")[2] or source.kind
+    """By which the watermark or the position of a source is kept: the name that it was given, else what it is called with a hash of where it lies."""
+    if source.name and source.name != source.attributes.get("table"):
+        return source.name
+    path = bare(source.path, database=source.kind == "sql")
+    if source.kind != "sql" and _local(path):
+        # links stay: where one leads may change
+        path = os.path.normpath(Path(path.removeprefix("file://")).expanduser().absolute())
+    return f"{called(source)}#{content_hash([source.kind, path, source.attributes.get('table'), source.attributes.get('query')])[:12]}"
+
+
+def called(source: Source) -> str:
+    """What people call it; sources that lie elsewhere may be called the same."""
+    return source.name or bare(source.path, database=source.kind == "sql").rstrip("/").rpartition("/")[2] or source.kind
+
+
+def carry_over(table: OfflineTable, old: str, new: str, number: Callable[[str], int]) -> None:
+    """A mark that stands under the name by which sources were kept once goes on under its own, in a commit without rows.
+
+    Only once: of two sources that shared a name nothing says whose the mark was, and the first one takes it.
+
+    :param number: of a mark, as transactions of that name have it.
+    """
+    marks = table.marks()
+    if old == new or old not in marks or any(name.startswith(f"{new.rpartition('#')[0]}#") for name in marks):
+        return
+    with suppress(MLRunConflictError):  # another has done it meanwhile
+        table.append(table.schema().empty_table(), marks={new: marks[old]}, transaction=(new, number(marks[old])))
+
+
+def carry_watermark(table: OfflineTable, source: Source) -> None:
+    """:func:`carry_over` of the watermark of a source that is read at once."""
+    before = source.name or source.path.rstrip("/").rpartition("/")[2] or source.kind
+    carry_over(table, f"watermark:{before}", f"watermark:{name_of(source)}", lambda mark: int(parse(mark).timestamp() * 1_000_000))
 
 
 def read(source: Source, *, time_field: str = "", after: datetime | None = None, secret: Any = None) -> Any:

@@ -24,7 +24,7 @@ from mlrun_jupyter.errors import (
     StreamAwayError,
     StreamTrimmedError,
 )
-from mlrun_jupyter.features import frames, tables
+from mlrun_jupyter.features import frames, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import OFFSETS, SEEN, Ingested, bring_online, write
 from mlrun_jupyter.features.places import Place
@@ -113,6 +113,10 @@ class _Follower:
 
     def _begin(self) -> None:
         """Where it was left: the number of the last commit, its position, and the order of its last row."""
+        self.aside = self.place.offline.table(self.place.project, f"{self.document.name}.quarantine")
+        if not self.overwrite:
+            for table in (self.aside, self.table):
+                sources.carry_over(table, f"{OFFSETS}{_called(self.source)}", self.mark, lambda mark: int(json.loads(mark)["number"]))
         committed = self.table.committed(self.mark)
         marks = {} if self.overwrite else self.table.marks()
         there = json.loads(marks[self.mark]) if self.mark in marks else None
@@ -122,7 +126,6 @@ class _Follower:
         self.version = self.table.version
         position = dict(there["at"]) if there else None
         self.again: dict[str, int] = {}
-        self.aside = self.place.offline.table(self.place.project, f"{self.document.name}.quarantine")
         left = self.aside.marks().get(self.mark)
         if left and not self.overwrite and json.loads(left)["number"] == self.number + 1:
             self.again = dict(json.loads(left)["at"])
@@ -305,7 +308,7 @@ class _Follower:
 
     def _rival(self, error: MLRunConflictError) -> MLRunConflictError:
         return MLRunConflictError(
-            f"another process reads {mark_of(self.source)} into {self.document.name!r}", why=f"commit {self.number + 1} of this stream is not ours ({error.what})",
+            f"another process reads {_called(self.source)} into {self.document.name!r}", why=f"commit {self.number + 1} of this stream is not ours ({error.what})",
             next_step="let one of them do it: see the runs that go on, and abort the other",
         )  # fmt: skip
 
@@ -419,10 +422,18 @@ def _numbered(rows: pl.DataFrame, began: int) -> Any:
 
 
 def mark_of(source: Source) -> str:
-    """By which the position of a stream is kept: its kind and its name, not where its server is."""
+    """By which the position of a stream is kept: its kind and its name, not where its server is; a file without a name is known by its path."""
+    return f"{source.kind}:{_topics(source) or sources.name_of(source)}"
+
+
+def _called(source: Source) -> str:
+    """What people call it, and by which the position of a file was kept once."""
+    return f"{source.kind}:{_topics(source) or sources.called(source)}"
+
+
+def _topics(source: Source) -> str:
     topics = source.attributes.get("topics") or []
-    text = source.name or ",".join([topics] if isinstance(topics, str) else topics) or source.path.rstrip("/").rpartition("/")[2]
-    return f"{source.kind}:{text}"
+    return source.name or ",".join([topics] if isinstance(topics, str) else topics)
 
 
 def shown_url(source: Source) -> str:

@@ -95,9 +95,12 @@ def HttpSource(name: str = "", **options: Any) -> Source:
     return _stream("stream", "", name, options)
 
 
-def FileStreamSource(path: str, **options: Any) -> Source:
-    """A file of JSON objects, one a line, that grows; options as of :func:`RedisStreamSource`."""
-    return _stream("file", str(path), "", options)
+def FileStreamSource(path: str, *, name: str = "", **options: Any) -> Source:
+    """A file of JSON objects, one a line, that grows; options as of :func:`RedisStreamSource`.
+
+    :param name: by which the position is kept, so that the file may lie elsewhere later; else by its path.
+    """
+    return _stream("file", str(path), name, options)
 
 
 def is_stream(source: Any) -> bool:

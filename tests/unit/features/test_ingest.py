@@ -118,6 +118,41 @@ def test_only_what_is_new_is_read_from_a_source(place: Place, tmp_path: Path) ->
     assert fset.to_dataframe(df_module="polars")["key"].to_list() == ["a", "b"]
 
 
+def test_sources_that_are_called_alike_have_their_own_watermarks(place: Place, tmp_path: Path) -> None:
+    fset = made(place)
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/f.db")
+    for number, name in enumerate("abcd"):
+        # each is older than the one before
+        rows = frame(name, hour=9 - number)
+        (tmp_path / name).mkdir()
+        rows.write_parquet(tmp_path / name / "rows.parquet")
+        rows.to_pandas().to_sql(name, engine, index=False)
+        rows.to_pandas().to_sql("rows", sa.create_engine(f"sqlite:///{tmp_path}/{name}.db"), index=False)
+    for source in [
+        *(str(tmp_path / name / "rows.parquet") for name in "ab"), *(sources.SQLSource("", f"sqlite:///{tmp_path}/f.db", query=f"select * from {name}") for name in "ab"),
+        *(sources.SQLSource("", f"sqlite:///{tmp_path}/{name}.db", "rows") for name in "cd"),
+    ]:  # fmt: skip
+        assert [fset.ingest(source, incremental=True).rows for _ in range(2)] == [1, 0], source
+    # the same by another way of writing it; a name that was given is one whatever it stands for
+    assert fset.ingest(f"file://{tmp_path}/b/../a/rows.parquet", incremental=True).rows == 0
+    assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "c" / "rows.parquet")), incremental=True).rows == 1
+    assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "d" / "rows.parquet")), incremental=True).rows == 0
+
+
+def test_a_watermark_under_a_name_from_before_goes_on_once(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    with monkeypatch.context() as before:
+        before.setattr(sources, "name_of", sources.called)
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            frame(name).write_parquet(tmp_path / name / "rows.parquet")
+        assert fset.ingest(str(tmp_path / "a" / "rows.parquet"), incremental=True).rows == 1
+    pl.concat([frame("a"), frame("c", hour=1)]).write_parquet(tmp_path / "a" / "rows.parquet")
+    assert fset.ingest(str(tmp_path / "a" / "rows.parquet"), incremental=True).rows == 1
+    assert fset.ingest(str(tmp_path / "b" / "rows.parquet"), incremental=True).rows == 1
+    assert fset.to_dataframe(df_module="polars")["key"].sort().to_list() == ["a", "b", "c"]
+
+
 def test_columns_are_refused_added_or_made_wider_as_the_policy_says(place: Place) -> None:
     fset = made(place)
     fset.ingest(frame("a", value=1))

@@ -412,6 +412,36 @@ def test_two_streams_write_one_set_each_from_its_own_position(place: Place) -> N
     assert len(_rows(fset)) == 6 and _served(fset, 3)[0]["value_count_1h"] == 6.0
 
 
+def test_files_that_are_called_alike_are_read_each_from_its_own_position(place: Place, tmp_path: Path) -> None:
+    fset = clicks(place)
+    for key in "ab":
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "ev.jsonl").write_text(json.dumps(event(0, key=key)) + "\n")
+        source = FileStreamSource(str(tmp_path / key / "ev.jsonl"), schema=SCHEMA)
+        assert [fset.ingest(source, until_idle=0.0).rows for _ in range(2)] == [1, 0]
+    moved = FileStreamSource(str(tmp_path / "a" / "ev.jsonl"), name="mine", schema=SCHEMA), FileStreamSource(str(tmp_path / "c.jsonl"), name="mine", schema=SCHEMA)
+    assert fset.ingest(moved[0], until_idle=0.0).rows == 1
+    (tmp_path / "a" / "ev.jsonl").rename(tmp_path / "c.jsonl")
+    assert fset.ingest(moved[1], until_idle=0.0).rows == 0
+
+
+def test_a_position_under_a_name_from_before_goes_on_once(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = clicks(place)
+    source = FileStreamSource(str(tmp_path / "ev.jsonl"), schema=SCHEMA)
+    (tmp_path / "ev.jsonl").write_text(json.dumps(event(0)) + "\n")
+    with monkeypatch.context() as before:
+        before.setattr(following, "mark_of", following._called)
+        fset.ingest(source, until_idle=0.0)
+        with (tmp_path / "ev.jsonl").open("a") as file:
+            file.write("nope\n" + json.dumps(event(1)) + "\n")
+        before.setattr(following, "write", lambda *_, **__: 1 / 0)
+        # it ended after an event was put aside
+        with pytest.raises(ZeroDivisionError):
+            fset.ingest(source, until_idle=0.0)
+    assert fset.ingest(source, until_idle=0.0).rows == 1 and len(_rows(fset)) == 2 and len(aside(fset)) == 1
+    assert fset.ingest(source, until_idle=0.0).rows == 0
+
+
 def test_overwrite_begins_anew(place: Place) -> None:
     fset = clicks(place)
     stream = [event(number) for number in range(3)]
