@@ -122,6 +122,9 @@ class _Follower:
         there = json.loads(marks[self.mark]) if self.mark in marks else None
         # the number is the mark's, and not the newest one, so that whoever commits in between is noticed
         self.number = int(there["number"]) if there else committed
+        if self.overwrite:
+            # who was killed may have put events aside under a number whose rows did not follow; these are not read again as they were
+            self.number = max(self.number, self.aside.committed(self.mark))
         self.arrival = int(there["arrival"]) if there else 0
         self.version = self.table.version
         position = dict(there["at"]) if there else None

@@ -451,6 +451,21 @@ def test_overwrite_begins_anew(place: Place) -> None:
     assert run(fset, Events([*stream, event(9)]), settings={"schema": SCHEMA}).rows == 1
 
 
+@pytest.mark.parametrize("before", [0, 2])
+def test_overwrite_goes_on_where_one_ended_between_what_it_put_aside_and_its_rows(place: Place, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    fset = clicks(place)
+    stream = [*(event(number) for number in range(before)), b"nope", event(9)]
+    if before:
+        run(fset, Events(stream[:before]), settings={"schema": SCHEMA})
+    with monkeypatch.context() as ended:
+        ended.setattr(following, "write", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(fset, Events(stream), settings={"schema": SCHEMA})
+    for _ in range(2):
+        assert run(fset, Events(stream), settings={"schema": SCHEMA}, overwrite=True).rows == before + 1 == len(_rows(fset))
+    assert run(fset, Events([*stream, event(10)]), settings={"schema": SCHEMA}).rows == 1
+
+
 def test_small_files_become_large_ones_and_nothing_else_changes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "COMPACT", 5)
     fset = clicks(place).add_aggregation("value", ["count"], ["1h"], "10m")
