@@ -73,6 +73,7 @@ class Definition:
     def save(self, tag: str = "") -> None:
         """Store this version; ``latest`` and the tag point to it then. Written as YAML into the project's folder as well."""
         document, place = self._homed(), self.place()
+        model.check(document)
         before = place.definitions.put_feature_object(document, tuple(filter(None, ("latest", tag))))
         self.document = document
         if before["latest"] != document.hash:
@@ -201,10 +202,8 @@ class FeatureSet(Definition):
     def set_source(self, source: Any) -> FeatureSet:
         """Where ``ingest()`` without rows reads from: a path or a source."""
         from mlrun_jupyter.features.sources import source_of
-        from mlrun_jupyter.features.streams.sources import is_stream, no_password
 
-        found = source_of(source)
-        self._change(source=no_password(found) if found is not None and is_stream(found) else found)
+        self._change(source=source_of(source))
         return self
 
     def set_targets(self, targets: Sequence[Target | str] = (), with_defaults: bool = True) -> FeatureSet:
@@ -244,14 +243,17 @@ class FeatureSet(Definition):
             return ingest_stream(self.place(), self.document, stream, overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
         if until_idle is not None or max_events is not None:
             raise MLRunInvalidArgumentError("until_idle and max_events are of streams", why="these rows are read at once", next_step="leave them away")
-        found = source_of(stream) if incremental and not self.document.passthrough else None
-        if found is not None:
+        found = source_of(stream)
+        if found is not None and found.kind != "sql":
+            # of a source that is not the set's own the path alone is stored: it is recorded with the run
+            model.no_password(msgspec.structs.replace(found, attributes={}))
+        if found is not None and incremental and not self.document.passthrough:
             carry_watermark(self.place().table(self.document), found)
-        return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental)
+        return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental, secret=self.place().secret)
 
     def preview(self, source: Any = None, sample_size: int = 1000, df_module: Any = None) -> Any:
         """The first rows as they would be ingested; nothing is written."""
-        return _as(preview(self.place(), self._homed(), source, sample_size=sample_size), df_module)
+        return _as(preview(self.place(), self._homed(), source, sample_size=sample_size, secret=self.place().secret), df_module)
 
     def to_dataframe(
         self, columns: Sequence[str] | None = None, df_module: Any = None, start_time: Any = None, end_time: Any = None, time_column: str = "",

@@ -13,6 +13,7 @@ from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import parse
 from mlrun_jupyter.model.features import FeatureSet, seconds
+from mlrun_jupyter.model.passwords import bare
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +82,7 @@ def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> 
     import polars as pl
 
     if document.passthrough:
-        return _passed(document, version)
+        return _passed(place, document, version)
     try:
         found, schema, files = place.table(document).snapshot(version)
     except MLRunNotFoundError as error:
@@ -94,7 +95,7 @@ def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> 
     return Snapshot(document, found, types, files)
 
 
-def _passed(document: FeatureSet, version: int | None) -> Snapshot:
+def _passed(place: Place, document: FeatureSet, version: int | None) -> Snapshot:
     """The rows of a passthrough set: those that its source has now. Their version is a number made of them."""
     import polars as pl
 
@@ -104,13 +105,13 @@ def _passed(document: FeatureSet, version: int | None) -> Snapshot:
         raise FeatureError(f"{document.name!r} is passthrough and has steps or aggregations", why="its rows are read as they are in the source", next_step="leave passthrough away, or the steps")
     if document.source is None:
         raise FeatureError(f"{document.name!r} is passthrough and has no source", why="its rows are read from there", next_step="source='s3://bucket/rows.parquet'")
-    found = frames.rows(sources.read(document.source, time_field=document.source.time_field or document.timestamp_key), fset=document)
+    found = frames.rows(sources.read(document.source, time_field=document.source.time_field or document.timestamp_key, secret=place.secret), fset=document)
     found = found.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ARRIVAL))
     # 53 bits, since a record goes through JSON; the order of the rows counts
     number = int(found.hash_rows(seed=0).sum()) % 2**53
     if version is not None and version != number:
         raise MLRunNotFoundError(
-            f"the rows of {document.name!r} are not those of the record", why=f"its source {document.source.path} has changed (or another polars counts them), and keeps no versions that could be read",
+            f"the rows of {document.name!r} are not those of the record", why=f"its source {bare(document.source.path)} has changed (or another polars counts them), and keeps no versions that could be read",
             next_step="use a DeltaSource with a version, or ingest the rows instead of passing them through",
         )  # fmt: skip
     return Snapshot(document, number, {name: kind for name, kind in found.schema.items() if name != ARRIVAL}, [], rows=found)

@@ -33,6 +33,7 @@ from mlrun_jupyter.features.streams.rows import Judged, Rows, quarantined
 from mlrun_jupyter.features.streams.shown import Shown
 from mlrun_jupyter.features.streams.windows import Remembered
 from mlrun_jupyter.model.features import FeatureSet, Source
+from mlrun_jupyter.model.passwords import bare
 from mlrun_jupyter.protocols.streams import EventSource, Message
 
 if TYPE_CHECKING:
@@ -441,8 +442,8 @@ def _topics(source: Source) -> str:
 
 def shown_url(source: Source) -> str:
     """Where the stream is, without what is secret in it."""
-    parts = urlsplit(source.path)
-    place = (parts.hostname or parts.path) + (f":{parts.port}" if parts.port else "") if parts.scheme else source.path
+    parts = urlsplit(bare(source.path))
+    place = (parts.hostname or parts.path) + (f":{parts.port}" if parts.port else "") if "://" in source.path else source.path
     return f"{source.kind}://{place}/{source.name}" if source.path else f"{source.kind}://{source.name}"
 
 
