@@ -20,6 +20,7 @@ from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.steps.certificate import describe
 from mlrun_jupyter.features.steps.graph import Graph
 from mlrun_jupyter.features.steps.user import plain_source
+from mlrun_jupyter.folders import write_text
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.canonical import to_yaml
 from mlrun_jupyter.model.features import (
@@ -80,10 +81,7 @@ class Definition:
             catalogue.refresh(place)
         if place.folder is not None:
             path = place.folder / "features" / f"{document.name}.{self.kind.rpartition('-')[2]}.yaml"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            whole = path.with_suffix(".part")
-            whole.write_text(to_yaml(msgspec.structs.replace(document, created="")), encoding="utf-8")
-            whole.replace(path)
+            write_text(path, to_yaml(msgspec.structs.replace(document, created="")))
 
     def reload(self, tag: str = "") -> None:
         """Take the stored version instead of this one."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from mlrun_jupyter.features import sources, tables
 from mlrun_jupyter.features.frames import key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.features.vectors import materialised
 from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.model.features import FeatureSet as Document
 
@@ -246,6 +250,28 @@ def test_sources_of_all_kinds_give_the_same_rows(place: Place, tmp_path: Path) -
         made(place).preview(str(tmp_path / "bad.parquet"))
     with pytest.raises(MLRunInvalidArgumentError):
         made(place).preview(str(tmp_path / "f.db"))
+
+
+def test_two_who_save_or_write_out_the_same_do_not_meet(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = replace(place, folder=tmp_path / "project")
+    fset = made(place)
+    fset.ingest(frame("a"))
+    vector = FeatureVector("v", ["flights.value"], place=place)
+    vector.save()
+    meeting, write = threading.Barrier(2), Path.write_text
+
+    def slow(self: Path, *args: Any, **options: Any) -> int:
+        found = write(self, *args, **options)
+        # both have written, and neither has put it in its place
+        meeting.wait(10)
+        return found
+
+    monkeypatch.setattr(Path, "write_text", slow)
+    for work in (fset.save, lambda: materialised(place, vector._homed(), tmp_path / "vectors")):
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(work) for _ in range(2)]:
+                done.result()
+    assert sorted(path.suffix for path in tmp_path.rglob("*") if path.parent.name in ("features", "vectors")) == [".json", ".parquet", ".yaml", ".yaml"]
 
 
 def test_copies_are_written_and_wrong_wishes_refused(place: Place, tmp_path: Path) -> None:
