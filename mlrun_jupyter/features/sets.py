@@ -286,7 +286,7 @@ class FeatureSet(Definition):
         self.place().table(self._homed()).compact()
 
     def vacuum(self, older_than_hours: float = 168.0) -> int:
-        """Delete files that no version younger than this needs: training sets of older versions cannot be made again then."""
+        """Delete files that no version younger than this needs: training sets of older versions cannot be made again then. Parts of an hour count as whole ones."""
         return self.place().table(self._homed()).vacuum(older_than_hours)
 
     def get_stats_table(self) -> Any:
