@@ -31,7 +31,7 @@ from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.streams.events import Reader
 from mlrun_jupyter.features.streams.rows import Judged, Rows, quarantined
 from mlrun_jupyter.features.streams.shown import Shown
-from mlrun_jupyter.features.streams.windows import Remembered
+from mlrun_jupyter.features.streams.windows import Remembered, rank
 from mlrun_jupyter.model.features import FeatureSet, Source
 from mlrun_jupyter.model.passwords import bare
 from mlrun_jupyter.protocols.streams import EventSource, Message
@@ -339,7 +339,14 @@ class _Follower:
         served = self._served(rows) if rows.height else []
         store, name = self.place.online(), self._online_table()  # type: ignore[misc]
         # in one transaction, where it is one
-        self._patiently(lambda: store.put(name, [*served, (SEEN, self.version, {})]))
+        self._patiently(lambda: store.put(name, [*self._newer(store, name, served), (SEEN, self.version, {})]))
+
+    def _newer(self, store: Any, name: str, rows: list[tuple[str, int, dict[str, Any]]]) -> list[tuple[str, int, dict[str, Any]]]:
+        """Without those of the time of what is served that were known before it: the store compares times alone."""
+        if not self.document.known_at or self.windows is not None:
+            return rows
+        there = store.get(name, [key for key, *_ in rows])
+        return [one for one, old in zip(rows, there, strict=True) if old is None or rank(self.document, *one[1:]) >= rank(self.document, *old)]
 
     def _served(self, rows: pl.DataFrame) -> list[tuple[str, int, dict[str, Any]]]:
         import polars as pl

@@ -190,6 +190,26 @@ def test_with_the_time_of_arrival_a_batch_is_as_the_stream_was(place: Place) -> 
     assert _served(sets[0], 210) == _served(sets[1], 210)
 
 
+@pytest.mark.parametrize(("timed", "windowed"), [(True, False), (True, True), (False, False)])
+def test_what_was_known_before_does_not_replace_what_is_served(place: Place, timed: bool, windowed: bool) -> None:
+    schema = {**SCHEMA, "known": "datetime"}
+    # of one time, the second known before the first; then one that is known as late, and one that is known last
+    events = [event(0, float(number), known=(START + timedelta(hours=hours)).isoformat()) for number, hours in enumerate([12, 11, 12, 13, 11])]
+    for name, portions in (("one", [5]), ("several", [1, 1, 1, 1, 1]), ("batch", [])):
+        fset = FeatureSet(name, entities=["key"], timestamp_key="time" if timed else "", known_at="known", place=place)
+        if windowed:
+            fset.add_aggregation("value", ["count"], ["1h"], "10m")
+        stream = Events(events)
+        if not portions:
+            fset.ingest(pl.DataFrame(events[:1]).with_columns(pl.col("time").str.to_datetime(time_zone="UTC")))
+            stream = Events(events[1:])
+        found = []
+        for portion in portions or [1, 1, 1, 1]:
+            run(fset, stream, settings={"schema": schema, "batch": 1}, max_events=portion)
+            found.append(_served(fset, 1)[0]["value"])
+        assert found == {"one": [3.0], "several": [0.0, 0.0, 2.0, 3.0, 3.0], "batch": [0.0, 2.0, 3.0, 3.0]}[name]
+
+
 def test_a_stream_goes_on_after_a_batch_and_a_batch_after_a_stream(place: Place) -> None:
     fset = clicks(place).add_aggregation("value", ["sum"], ["1h"], "10m")
     fset.ingest(pl.DataFrame([event(30, 3.0), event(0, 1.0), event(10, 2.0)]))
