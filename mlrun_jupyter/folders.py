@@ -1,4 +1,4 @@
-"""Folders of files: how large, how old, and their end."""
+"""Files and folders of them: written whole or not at all, how large, how old, and their end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file, whole or not at all, whoever else writes it meanwhile; its folder is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a name of its own: of two who wrote one part, the second would find it gone
+    part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path
 
 
 def files(path: Path) -> Iterator[os.stat_result]:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+from mlrun_jupyter.errors import SecretNotFoundError
 from mlrun_jupyter.registry import SECRET_STORES
 
 MASK = "••••••"
@@ -26,6 +30,30 @@ def lookup(home: Path, project: str, name: str) -> str | None:
 def from_environment(name: str) -> str | None:
     """A secret of the environment, or ``None``."""
     return os.environ.get(f"MLRUN_SECRET__{name}", os.environ.get(name))
+
+
+def filled(value: Any, secret: Callable[[str], str | None] | None, whose: str, *, url: bool = False) -> Any:
+    """A text, or nested options, with the values of secrets in place of ``secret://name``.
+
+    :param secret: the value of a secret by its name.
+    :param whose: of what they are, for the message.
+    :param url: the text is a URL: a value that is not all of it is written as URLs want it.
+    :raises SecretNotFoundError: for a name that nothing is known of.
+    """
+    if isinstance(value, Mapping):
+        return {name: filled(one, secret, whose) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(filled(one, secret, whose) for one in value)
+    if not isinstance(value, str):
+        return value
+
+    def of(match: re.Match[str]) -> str:
+        found = secret(match[1]) if secret else None
+        if found is None:
+            raise SecretNotFoundError(f"the secret {match[1]!r} of {whose} is not there", next_step="set it for the project, or as a variable")
+        return quote(found, safe="") if url and match.start() else found
+
+    return re.sub(r"secret://([\w.-]+)", of, value)
 
 
 class Redactor:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mlrun_jupyter.folders import write_text
+
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2"}
 
 
@@ -30,11 +32,7 @@ def export(page: Any, path: Path, *, title: str, theme: str = "default") -> Path
     style = f"<style>html,body{{background:{c['back']};margin:0}} body{{padding:20px !important;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color-scheme:{'dark' if theme == 'dark' else 'light'}}}</style>"
     # the first one; the libraries that follow have such words in their texts
     text = text.replace("<head>", f"<head>{style}", 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-    return path
+    return write_text(path, text)
 
 
 def _whole(text: str) -> str:

@@ -14,9 +14,11 @@ from typing import Any
 
 import msgspec
 
+from mlrun_jupyter.errors import MLRunConflictError
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.tables import versions_of
+from mlrun_jupyter.folders import write_text
 from mlrun_jupyter.model.features import (
     Entity,
     Feature,
@@ -27,6 +29,8 @@ from mlrun_jupyter.model.features import (
     Status,
 )
 
+LOCK = 10.0
+"""Seconds to wait for another who writes it."""
 TABLE = "intake.readers.datatypes:DeltalakeTable"
 VECTOR = "mlrun_jupyter.feature_readers:Vector"
 VECTOR_READER = "mlrun_jupyter.feature_readers:VectorReader"
@@ -208,16 +212,21 @@ def refresh(place: Place) -> None:
 
 
 def write(place: Place, path: Path, versions: Mapping[str, Any] | None = None) -> Path:
-    """Write the file, whole or not at all."""
+    """Write the file, whole or not at all.
+
+    :raises MLRunConflictError: when others write it all the time.
+    """
     import yaml
 
     from mlrun_jupyter.locks import file_lock
 
     # who writes last has read last, or the file would lack what another added meanwhile
-    with file_lock(path.with_suffix(".lock"), wait=10.0):
+    with file_lock(path.with_suffix(".lock"), wait=LOCK) as held:
+        if not held:
+            raise MLRunConflictError(
+                f"the catalogue {path} is not brought up to date", why=f"another held its lock for {LOCK:g} s; definitions and rows are stored", next_step="fstore.catalogue_file() does it later"
+            )  # fmt: skip
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         text = yaml.dump(document(place, versions), Dumper=dumper, allow_unicode=True, sort_keys=False)
-        part = path.with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_text(path, text)
     return path

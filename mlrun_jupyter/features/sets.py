@@ -20,6 +20,7 @@ from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.steps.certificate import describe
 from mlrun_jupyter.features.steps.graph import Graph
 from mlrun_jupyter.features.steps.user import plain_source
+from mlrun_jupyter.folders import write_text
 from mlrun_jupyter.model import features as model
 from mlrun_jupyter.model.canonical import to_yaml
 from mlrun_jupyter.model.features import (
@@ -73,16 +74,14 @@ class Definition:
     def save(self, tag: str = "") -> None:
         """Store this version; ``latest`` and the tag point to it then. Written as YAML into the project's folder as well."""
         document, place = self._homed(), self.place()
+        model.check(document)
         before = place.definitions.put_feature_object(document, tuple(filter(None, ("latest", tag))))
         self.document = document
         if before["latest"] != document.hash:
             catalogue.refresh(place)
         if place.folder is not None:
             path = place.folder / "features" / f"{document.name}.{self.kind.rpartition('-')[2]}.yaml"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            whole = path.with_suffix(".part")
-            whole.write_text(to_yaml(msgspec.structs.replace(document, created="")), encoding="utf-8")
-            whole.replace(path)
+            write_text(path, to_yaml(msgspec.structs.replace(document, created="")))
 
     def reload(self, tag: str = "") -> None:
         """Take the stored version instead of this one."""
@@ -201,10 +200,8 @@ class FeatureSet(Definition):
     def set_source(self, source: Any) -> FeatureSet:
         """Where ``ingest()`` without rows reads from: a path or a source."""
         from mlrun_jupyter.features.sources import source_of
-        from mlrun_jupyter.features.streams.sources import is_stream, no_password
 
-        found = source_of(source)
-        self._change(source=no_password(found) if found is not None and is_stream(found) else found)
+        self._change(source=source_of(source))
         return self
 
     def set_targets(self, targets: Sequence[Target | str] = (), with_defaults: bool = True) -> FeatureSet:
@@ -234,6 +231,7 @@ class FeatureSet(Definition):
         :param until_idle: end after so many seconds without an event.
         :param max_events: end after so many events.
         """
+        from mlrun_jupyter.features.sources import carry_watermark, source_of
         from mlrun_jupyter.features.streams.sources import ingest_stream, is_stream
 
         frames.installed()
@@ -243,11 +241,17 @@ class FeatureSet(Definition):
             return ingest_stream(self.place(), self.document, stream, overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
         if until_idle is not None or max_events is not None:
             raise MLRunInvalidArgumentError("until_idle and max_events are of streams", why="these rows are read at once", next_step="leave them away")
-        return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental)
+        found = source_of(stream)
+        if found is not None and found.kind != "sql":
+            # of a source that is not the set's own the path alone is stored: it is recorded with the run
+            model.no_password(msgspec.structs.replace(found, attributes={}))
+        if found is not None and incremental and not self.document.passthrough:
+            carry_watermark(self.place().table(self.document), found)
+        return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental, secret=self.place().secret)
 
     def preview(self, source: Any = None, sample_size: int = 1000, df_module: Any = None) -> Any:
         """The first rows as they would be ingested; nothing is written."""
-        return _as(preview(self.place(), self._homed(), source, sample_size=sample_size), df_module)
+        return _as(preview(self.place(), self._homed(), source, sample_size=sample_size, secret=self.place().secret), df_module)
 
     def to_dataframe(
         self, columns: Sequence[str] | None = None, df_module: Any = None, start_time: Any = None, end_time: Any = None, time_column: str = "",
@@ -282,7 +286,7 @@ class FeatureSet(Definition):
         self.place().table(self._homed()).compact()
 
     def vacuum(self, older_than_hours: float = 168.0) -> int:
-        """Delete files that no version younger than this needs: training sets of older versions cannot be made again then."""
+        """Delete files that no version younger than this needs: training sets of older versions cannot be made again then. Parts of an hour count as whole ones."""
         return self.place().table(self._homed()).vacuum(older_than_hours)
 
     def get_stats_table(self) -> Any:

@@ -6,13 +6,29 @@ groups, a database gets it as a condition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, MLRunMissingDependencyError
+import msgspec
+
+from mlrun_jupyter.errors import (
+    InputNotFoundError,
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunMissingDependencyError,
+)
 from mlrun_jupyter.features import frames, tables
-from mlrun_jupyter.model.features import Source
+from mlrun_jupyter.model.canonical import content_hash
+from mlrun_jupyter.model.clock import parse
+from mlrun_jupyter.model.features import Source, passwords
+from mlrun_jupyter.model.passwords import bare
+from mlrun_jupyter.protocols.features import OfflineTable
+from mlrun_jupyter.secrets import Redactor, filled
 
 FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
@@ -35,7 +51,7 @@ def JSONSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | N
 def SQLSource(name: str = "", db_url: str = "", table_name: str = "", *, query: str = "", time_field: str = "", **more: Any) -> Source:
     """A table or a query of a database that SQLAlchemy reaches.
 
-    :param db_url: without a password in it; ``secret://name`` stands for the whole URL.
+    :param db_url: ``secret://name`` stands for the password, or for all of it.
     """
     return Source("sql", db_url, name or table_name, {"table": table_name} if table_name else {"query": query}, time_field, **more)
 
@@ -65,8 +81,39 @@ def source_of(data: Any) -> Source | None:
 
 
 def name_of(source: Source) -> str:
-    """By which the watermark of a source is kept."""
-    return source.name or source.path.rstrip("/").rpartition("/")[2] or source.kind
+    """By which the watermark or the position of a source is kept: the name that it was given, else what it is called with a hash of where it lies."""
+    if source.name and source.name != source.attributes.get("table"):
+        return source.name
+    path = bare(source.path, database=source.kind == "sql")
+    if source.kind != "sql" and _local(path):
+        # links stay: where one leads may change
+        path = os.path.normpath(Path(path.removeprefix("file://")).expanduser().absolute())
+    return f"{called(source)}#{content_hash([source.kind, path, source.attributes.get('table'), source.attributes.get('query')])[:12]}"
+
+
+def called(source: Source) -> str:
+    """What people call it; sources that lie elsewhere may be called the same."""
+    return source.name or bare(source.path, database=source.kind == "sql").rstrip("/").rpartition("/")[2] or source.kind
+
+
+def carry_over(table: OfflineTable, old: str, new: str, number: Callable[[str], int]) -> None:
+    """A mark that stands under the name by which sources were kept once goes on under its own, in a commit without rows.
+
+    Only once: of two sources that shared a name nothing says whose the mark was, and the first one takes it.
+
+    :param number: of a mark, as transactions of that name have it.
+    """
+    marks = table.marks()
+    if old == new or old not in marks or any(name.startswith(f"{new.rpartition('#')[0]}#") for name in marks):
+        return
+    with suppress(MLRunConflictError):  # another has done it meanwhile
+        table.append(table.schema().empty_table(), marks={new: marks[old]}, transaction=(new, number(marks[old])))
+
+
+def carry_watermark(table: OfflineTable, source: Source) -> None:
+    """:func:`carry_over` of the watermark of a source that is read at once."""
+    before = source.name or source.path.rstrip("/").rpartition("/")[2] or source.kind
+    carry_over(table, f"watermark:{before}", f"watermark:{name_of(source)}", lambda mark: int(parse(mark).timestamp() * 1_000_000))
 
 
 def read(source: Source, *, time_field: str = "", after: datetime | None = None, secret: Any = None) -> Any:
@@ -74,12 +121,19 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
 
     :param time_field: of the window of the source, and of ``after``.
     :param after: rows later than this alone.
+    :param secret: the value of a secret by its name, for those that the source names.
     :raises InputNotFoundError: when there is nothing at the path.
+    :raises SecretNotFoundError: when a secret is not there.
     """
+    shown = bare(source.path, database=source.kind == "sql")
+    source = msgspec.structs.replace(
+        source, path=filled(source.path, secret, "the source", url=True), attributes=filled(source.attributes, secret, "the source"),
+    )  # fmt: skip
+    hidden = Redactor(form for _, value in passwords(source) for form in {value, unquote(value)})
     start, end = tables.moment(source.start_time), tables.moment(source.end_time)
     readers = {"parquet": _parquet, "csv": _csv, "json": _json, "delta": _delta}
     if source.kind == "sql":
-        return _sql(source, time_field, start, end, after, secret)
+        return _sql(source, time_field, start, end, after, hidden)
     if source.kind not in readers:
         raise MLRunInvalidArgumentError(
             f"a source of kind {source.kind!r} cannot be read at once", why=f"kinds are {', '.join([*readers, 'sql'])}; streams are read continuously",
@@ -93,17 +147,17 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
         if time_field and (start or end or after):
             columns = lazy.collect_schema()
             if time_field not in columns:
-                raise MLRunInvalidArgumentError(f"{source.path} has no column {time_field!r}", why=f"nearest are {frames.near(time_field, columns)}", next_step="set the source's time_field")
+                raise MLRunInvalidArgumentError(f"{shown} has no column {time_field!r}", why=f"nearest are {frames.near(time_field, columns)}", next_step="set the source's time_field")
             lazy = _limited(lazy, time_field, columns[time_field], start, end, after)
         return lazy.collect()
     except (FileNotFoundError, pl.exceptions.ComputeError, OSError) as error:
         missing = isinstance(error, FileNotFoundError) or "no such file" in str(error).lower() or "expanded paths were empty" in str(error)
         raise InputNotFoundError(
-            f"{source.path} cannot be read" if not missing else f"there is nothing at {source.path}", why=str(error).splitlines()[0][:300],
+            f"{shown} cannot be read" if not missing else f"there is nothing at {shown}", why=hidden((str(error).splitlines() or [type(error).__name__])[0])[:300],
             next_step="correct the path, or look at the file",
         ) from error  # fmt: skip
     except ImportError as error:
-        raise MLRunMissingDependencyError(f"{source.path} needs a driver", why=str(error), next_step="install the fsspec driver of its scheme") from error
+        raise MLRunMissingDependencyError(f"{shown} needs a driver", why=hidden(str(error)), next_step="install the fsspec driver of its scheme") from error
 
 
 def _limited(frame: Any, column: str, kind: Any, start: datetime | None, end: datetime | None, after: datetime | None) -> Any:
@@ -169,15 +223,12 @@ def _bytes(path: str) -> bytes:
     return data
 
 
-def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, secret: Any) -> Any:
+def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, hidden: Redactor) -> Any:
     import polars as pl
     import sqlalchemy as sa
 
-    url = source.path
-    if url.startswith("secret://") and secret is not None:
-        url = secret(url.removeprefix("secret://"))
     try:
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(source.path)
         if source.attributes.get("table"):
             schema, _, name = str(source.attributes["table"]).rpartition(".")
             below: Any = sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=engine)
@@ -197,5 +248,5 @@ def _sql(source: Source, column: str, start: datetime | None, end: datetime | No
             return pl.read_database(query, connection, infer_schema_length=None)
     except sa.exc.SQLAlchemyError as error:
         raise InputNotFoundError(
-            f"{source.name or 'the source'} cannot be read from its database", why=str(error).splitlines()[0], next_step="look at its URL, table and time_field"
+            f"{source.name or 'the source'} cannot be read from its database", why=hidden(str(error).splitlines()[0]), next_step="look at its URL, table and time_field"
         ) from error  # fmt: skip

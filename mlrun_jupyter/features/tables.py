@@ -13,6 +13,8 @@ from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.clock import parse
 from mlrun_jupyter.model.features import FeatureSet, seconds
+from mlrun_jupyter.model.passwords import bare
+from mlrun_jupyter.protocols.features import OfflineTable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,6 +27,7 @@ class Snapshot:
     :ivar schema: name to polars type, without our own columns.
     :ivar portion: offset and number of the rows of the files that are read; ``None``: all.
     :ivar rows: of a passthrough set, as they were in its source just now.
+    :ivar table: of a version that was asked for, whose files may be deleted.
     """
 
     document: FeatureSet
@@ -33,6 +36,7 @@ class Snapshot:
     files: list[str] = field(repr=False)
     portion: tuple[int, int] | None = None
     rows: Any = field(default=None, repr=False)
+    table: OfflineTable | None = field(default=None, repr=False)
 
     @property
     def features(self) -> list[str]:
@@ -41,9 +45,13 @@ class Snapshot:
         return [name for name in self.schema if name not in known]
 
     def scan(self, columns: Sequence[str] | None = None) -> pl.LazyFrame:
-        """The rows, with the column that says in which order they came."""
+        """The rows, with the column that says in which order they came.
+
+        :raises MLRunNotFoundError: when a vacuum has deleted them.
+        """
         import polars as pl
 
+        self._whole()
         stored = {**self.schema, ARRIVAL: pl.Int64()}
         durations = [name for name, kind in stored.items() if isinstance(kind, pl.Duration)]
         physical = {name: pl.Int64() if name in durations else kind for name, kind in stored.items()}
@@ -59,20 +67,30 @@ class Snapshot:
             frame = frame.slice(*self.portion)
         return frame.with_columns(pl.col(name).cast(pl.Duration("us")) for name in durations if name in names)
 
-
     def portions(self, rows: int) -> list[Snapshot]:
-        """Itself in parts of so many rows at most, in the order of the files."""
+        """Itself in parts of so many rows at most, in the order of the files.
+
+        :raises MLRunNotFoundError: when a vacuum has deleted them.
+        """
         import polars as pl
 
+        self._whole()
         found = []
         for file in self.files:
             height = int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
-            found += [replace(self, files=[file], portion=(start, min(rows, height - start))) for start in range(0, height, rows)]
+            found += [replace(self, files=[file], portion=(start, min(rows, height - start)), table=None) for start in range(0, height, rows)]
         return found
 
     def empty(self) -> Snapshot:
         """Itself without rows."""
-        return replace(self, files=[], rows=None)
+        return replace(self, files=[], rows=None, table=None)
+
+    def _whole(self) -> None:
+        if self.table is not None and self.files and (gone := self.table.gone(self.files)):
+            raise MLRunNotFoundError(
+                f"version {self.version} of feature set {self.document.name!r} cannot be read any more", why=f"{len(gone)} of its {len(self.files)} files were deleted by vacuum",
+                next_step="read the newest version, or a younger one of history(); keep versions longer with vacuum(older_than_hours)",
+            )  # fmt: skip
 
 
 def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> Snapshot:
@@ -81,7 +99,7 @@ def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> 
     import polars as pl
 
     if document.passthrough:
-        return _passed(document, version)
+        return _passed(place, document, version)
     try:
         found, schema, files = place.table(document).snapshot(version)
     except MLRunNotFoundError as error:
@@ -91,10 +109,11 @@ def snapshot(place: Place, document: FeatureSet, version: int | None = None) -> 
             f"feature set {document.name!r} has no data", why="nothing was ingested into it yet", next_step=f"fstore.get_feature_set({document.name!r}).ingest(rows)"
         ) from error  # fmt: skip
     types = {name: kind for name, kind in pl.Schema(schema).items() if name != ARRIVAL}
-    return Snapshot(document, found, types, files)
+    # of the newest version a vacuum deletes nothing
+    return Snapshot(document, found, types, files, table=None if version is None else place.table(document))
 
 
-def _passed(document: FeatureSet, version: int | None) -> Snapshot:
+def _passed(place: Place, document: FeatureSet, version: int | None) -> Snapshot:
     """The rows of a passthrough set: those that its source has now. Their version is a number made of them."""
     import polars as pl
 
@@ -104,13 +123,13 @@ def _passed(document: FeatureSet, version: int | None) -> Snapshot:
         raise FeatureError(f"{document.name!r} is passthrough and has steps or aggregations", why="its rows are read as they are in the source", next_step="leave passthrough away, or the steps")
     if document.source is None:
         raise FeatureError(f"{document.name!r} is passthrough and has no source", why="its rows are read from there", next_step="source='s3://bucket/rows.parquet'")
-    found = frames.rows(sources.read(document.source, time_field=document.source.time_field or document.timestamp_key), fset=document)
+    found = frames.rows(sources.read(document.source, time_field=document.source.time_field or document.timestamp_key, secret=place.secret), fset=document)
     found = found.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ARRIVAL))
     # 53 bits, since a record goes through JSON; the order of the rows counts
     number = int(found.hash_rows(seed=0).sum()) % 2**53
     if version is not None and version != number:
         raise MLRunNotFoundError(
-            f"the rows of {document.name!r} are not those of the record", why=f"its source {document.source.path} has changed (or another polars counts them), and keeps no versions that could be read",
+            f"the rows of {document.name!r} are not those of the record", why=f"its source {bare(document.source.path)} has changed (or another polars counts them), and keeps no versions that could be read",
             next_step="use a DeltaSource with a version, or ingest the rows instead of passing them through",
         )  # fmt: skip
     return Snapshot(document, number, {name: kind for name, kind in found.schema.items() if name != ARRIVAL}, [], rows=found)

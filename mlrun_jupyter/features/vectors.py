@@ -16,6 +16,7 @@ from mlrun_jupyter.features import frames, ingest, retrieve, scaled, tables
 from mlrun_jupyter.features.partitions import PartitionedResponse
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import _as
+from mlrun_jupyter.folders import write_text
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.features import FeatureVector, Status, Target
 
@@ -173,9 +174,6 @@ def materialised(place: Place, vector: FeatureVector, folder: Path) -> tuple[Pat
     assert isinstance(response, OfflineVectorResponse)
     record = described(vector, response)
     note(place, vector, response.record, dict(response.to_polars().schema), len(response), record["stats"])
-    folder.mkdir(parents=True, exist_ok=True)
-    part_of = beside.with_suffix(".json.part")
-    part_of.write_text(json.dumps(record, indent=1, default=str), encoding="utf-8")
-    part_of.replace(beside)
+    write_text(beside, json.dumps(record, indent=1, default=str))
     response.to_parquet(str(path))
     return path, record

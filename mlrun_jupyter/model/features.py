@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError, NameInvalidError
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.names import check_label
+from mlrun_jupyter.model.passwords import in_address, in_options
 
 OPERATIONS = ("count", "sum", "sqr", "max", "min", "first", "last", "avg", "stdvar", "stddev")
 """Of aggregations; ``mean`` is read as ``avg``."""
@@ -33,6 +34,7 @@ POLICIES = ("refuse", "add", "evolve")
 PARTS = ("hour", "day", "month", "year")
 Kind = Literal["feature-set", "feature-vector"]
 VECTORS = "store://feature-vectors/"
+T = TypeVar("T", "Source", "Target")
 _COLUMN = re.compile(r"[^\W\d]\w*")
 _REFERENCE = re.compile(
     r"^\s*((?P<project>[^/\s]+)/)?(?P<set>[^/.:@\s]+)(:(?P<tag>[^.@\s]+))?(@(?P<hash>[0-9a-f]+))?\.(?P<feature>\*|[^\s]+)(\s+as\s+(?P<alias>\S+))?\s*$"
@@ -361,7 +363,7 @@ class FeatureVector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 def check(document: FeatureSet | FeatureVector) -> None:
     """Whether all that a definition says can be; for those that users build, and those that a file gives.
 
-    :raises MLRunInvalidArgumentError: for names, types, durations, aggregations or references that cannot be.
+    :raises MLRunInvalidArgumentError: for names, types, durations, aggregations or references that cannot be, and for passwords, since it is stored.
     """
     if isinstance(document, FeatureVector):
         check_label(document.name, "feature vector")
@@ -394,6 +396,34 @@ def check(document: FeatureSet | FeatureVector) -> None:
                 next_step=f"give one to {each.column!r}, of which it is made",
             )  # fmt: skip
         aggregation(each.column, each.operations, each.windows, each.period, each.name, each.late)
+    if document.source is not None:
+        no_password(document.source)
+    for target in document.targets:
+        no_password(target)
+
+
+PLAIN = ("schema", "query", "table", "decoder", "key_column")
+"""Options of sources that are code or name columns, which may be called as passwords are."""
+
+
+def passwords(one: Source | Target) -> list[tuple[str, str]]:
+    """What is secret in it and not written as ``secret://name``: its place and itself."""
+    options = {name: value for name, value in one.attributes.items() if name not in PLAIN}
+    return [*in_address(one.path, database=one.kind == "sql"), *in_options(options)]
+
+
+def no_password(one: T) -> T:
+    """Itself, which is going to be stored.
+
+    :raises MLRunInvalidArgumentError: when there is a password in it, whatever it is called: a token, a key.
+    """
+    for place, _ in passwords(one):
+        what = "target" if isinstance(one, Target) else "source"
+        raise MLRunInvalidArgumentError(
+            f"the {what} {one.name or one.kind!r} has a password in it: {place}", why="it is stored with the set or the run, for all to see",
+            next_step="project.set_secrets({'NAME': …}), and write secret://NAME in its place",
+        )  # fmt: skip
+    return one
 
 
 def check_type(kind: str, name: str) -> None:

@@ -71,6 +71,10 @@ class OfflineTable(Protocol):
         """Version, schema and files of one and the same moment."""
         ...
 
+    def gone(self, files: Sequence[str]) -> list[str]:
+        """Those of the files of a version that a vacuum has deleted."""
+        ...
+
     def rows(self, version: int | None = None) -> int:
         """How many, without reading them."""
         ...
@@ -123,7 +127,7 @@ class OfflineTable(Protocol):
     def compact(self) -> None: ...
 
     def vacuum(self, older_than_hours: float) -> int:
-        """Delete files that no version younger than this needs. Returns how many."""
+        """Delete files that no version younger than this needs, and never more than that. Returns how many."""
         ...
 
 

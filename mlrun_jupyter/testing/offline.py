@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from mlrun_jupyter.errors import MLRunConflictError, MLRunNotFoundError, TableChangedError
+from mlrun_jupyter.errors import (
+    MLRunConflictError,
+    MLRunInvalidArgumentError,
+    MLRunNotFoundError,
+    TableChangedError,
+)
 from mlrun_jupyter.protocols.features import OfflineStore, OfflineTable
 
 
@@ -199,8 +204,12 @@ class OfflineStoreTests:
             table.append(_rows([str(number)], [1.0]))
         table.compact()
         assert len(table.files()) == 1
+        # the files are younger than any part of an hour
+        assert table.vacuum(0.9) == 0 and table.gone(table.files(3)) == []
+        with pytest.raises(MLRunInvalidArgumentError):
+            table.vacuum(-0.5)
         assert table.vacuum(0) == 4
-        assert len(_read(table)) == 4
+        assert len(_read(table)) == 4 and len(table.gone(table.files(3))) == 4 and table.gone(table.files()) == []
 
     def test_a_deleted_table_is_gone_with_its_versions(self, store: OfflineStore) -> None:
         store.table("lab", "flights").append(_rows(["a"], [1.0]))

@@ -31,7 +31,7 @@ def set_in(folder: Path) -> FeatureSet:
 
 
 def source_in(folder: Path, batch: int = 7) -> Any:
-    return FileStreamSource(str(folder / "in.jsonl"), schema=SCHEMA, batch=batch, seconds=0.0)
+    return FileStreamSource(str(folder / "in.jsonl"), name="in", schema=SCHEMA, batch=batch, seconds=0.0)
 
 
 def main(folder: Path, point: int) -> None:

@@ -74,6 +74,13 @@ def test_a_kill_between_any_two_writes_loses_and_doubles_no_event(tmp_path: Path
         killed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), timeout=120)
         whole = "whole" in killed.stdout
         assert whole or killed.returncode == -9, killed.stderr
+        anew = tmp_path / "anew"
+        shutil.copytree(folder, anew)
+        stream_killed.set_in(anew).ingest(stream_killed.source_in(anew, batch=11), until_idle=0.0, overwrite=True)
+        again = _seen(anew)
+        # what was put aside before stays there
+        assert again["rows"] == expected["rows"] and set(again["aside"]) == set(expected["aside"]), f"killed at write {point}, then overwritten"
+        shutil.rmtree(anew)
         # the next one reads in other portions
         stream_killed.set_in(folder).ingest(stream_killed.source_in(folder, batch=11), until_idle=0.0)
         assert _seen(folder) == expected, f"killed at write {point}"

@@ -9,6 +9,7 @@ for good, since every version is to stay readable.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any
 
 from mlrun_jupyter.errors import (
     MLRunConflictError,
+    MLRunInvalidArgumentError,
     MLRunNotFoundError,
     StoreError,
     StoreUnreadableError,
@@ -134,6 +136,18 @@ class DeltaTable:
 
         found = self._there(version)
         return int(found.version()), _outwards(pa.schema(found.schema().to_arrow()), self.partition_by), sorted(found.file_uris())
+
+    def gone(self, files: Sequence[str]) -> list[str]:
+        if "://" not in self.url:
+            return [file for file in files if not Path(file).exists()]
+        from pyarrow import fs
+
+        try:
+            store, _ = fs.FileSystem.from_uri(self.url)
+            found = store.get_file_info([fs.FileSystem.from_uri(file)[1] for file in files])
+        except (OSError, ValueError) as error:
+            raise StoreUnreadableError(f"the table {self.url} cannot be reached", why=_short(error), next_step=REACH) from error
+        return [file for file, info in zip(files, found, strict=True) if info.type == fs.FileType.NotFound]
 
     def rows(self, version: int | None = None) -> int:
         """How many, by the log alone."""
@@ -340,8 +354,14 @@ class DeltaTable:
             raise MLRunConflictError(f"{self.url} was written while it was compacted", why=_short(error), next_step="try again") from error
 
     def vacuum(self, older_than_hours: float) -> int:
-        """Delete files that no version younger than this needs; older versions cannot be read any more then."""
-        gone = self._there().vacuum(retention_hours=int(older_than_hours), dry_run=False, enforce_retention_duration=False)
+        """Delete files that no version younger than this needs; older versions cannot be read any more then.
+
+        :param older_than_hours: a part of an hour counts as a whole one: never is more deleted than was asked for.
+        :raises MLRunInvalidArgumentError: for what is no number of hours.
+        """
+        if not 0 <= older_than_hours < math.inf:
+            raise MLRunInvalidArgumentError(f"{older_than_hours!r} is no age of versions", why="it is a number of hours, 0 or more", next_step="168 is a week")
+        gone = self._there().vacuum(retention_hours=math.ceil(older_than_hours), dry_run=False, enforce_retention_duration=False)
         return len(gone)
 
 

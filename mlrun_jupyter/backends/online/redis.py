@@ -15,11 +15,11 @@ from urllib.parse import quote, urlsplit
 from mlrun_jupyter.backends.online.rows import pack, unpack
 from mlrun_jupyter.errors import (
     MLRunInvalidArgumentError,
-    SecretNotFoundError,
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
 )
+from mlrun_jupyter.secrets import filled
 
 PAGE, LARGEST, TIMEOUT = 1000, 100_000, 10.0
 """Keys in a page of a scan; rows in a script (a larger batch takes several); seconds that an answer may take."""
@@ -66,7 +66,7 @@ class RedisStore:
     def __init__(self, url: str, *, project: str = "", secret: Callable[[str], str | None] | None = None, timeout: float = TIMEOUT) -> None:
         import redis
 
-        whole = _resolved(url, secret)
+        whole = filled(url, secret, "the online store", url=True)
         parts = urlsplit(whole)
         if parts.scheme not in ("redis", "rediss", "unix"):
             raise MLRunInvalidArgumentError(f"{parts.scheme}:// is no URL of Redis", next_step="write redis://host:6379/0, or rediss:// for TLS")
@@ -152,14 +152,3 @@ class RedisStore:
         except redis.exceptions.ResponseError as error:
             kind = StoreFullError if "OOM" in str(error) else StoreError
             raise kind(f"Redis at {self.shown} refused", why=str(error), next_step="check its memory and settings") from error
-
-
-def _resolved(url: str, secret: Callable[[str], str | None] | None) -> str:
-    def value(match: re.Match[str]) -> str:
-        found = secret(match[1]) if secret else None
-        if found is None:
-            raise SecretNotFoundError(f"the secret {match[1]!r} of the online store is not there", next_step="set it for the project, or as a variable")
-        # a whole URL stays as it is, a password is written as URLs want it
-        return found if match.start() == 0 else quote(found, safe="")
-
-    return re.sub(r"secret://([\w.-]+)", value, url)

@@ -22,7 +22,7 @@ class FileSource:
 
     def __init__(self, source: Source, *, secret: Callable[[str], str | None] | None = None, folder: Path | None = None) -> None:
         self.path = Path(source.path.removeprefix("file://")).expanduser().absolute()
-        self.name = self.path.name
+        self.name = source.name or self.path.name
         self._next = 0
 
     @property

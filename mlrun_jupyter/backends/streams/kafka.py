@@ -13,12 +13,12 @@ from mlrun_jupyter.errors import (
     MLRunInvalidArgumentError,
     MLRunMissingDependencyError,
     MLRunNotFoundError,
-    SecretNotFoundError,
     StreamAwayError,
     StreamTrimmedError,
 )
 from mlrun_jupyter.model.features import Source
 from mlrun_jupyter.protocols.streams import Message
+from mlrun_jupyter.secrets import filled
 
 TIMEOUT, REFRESH = 10.0, 30.0
 """Seconds that an answer may take; seconds after which it is looked up whether a topic has more partitions."""
@@ -37,7 +37,7 @@ class KafkaSource:
         self.brokers = source.path
         topics = source.attributes.get("topics") or [source.name]
         self.topics = [topics] if isinstance(topics, str) else list(topics)
-        given = {name: _resolved(value, secret) for name, value in dict(source.attributes.get("config") or {}).items()}
+        given = filled(dict(source.attributes.get("config") or {}), secret, "the topic")
         self._quiet = logging.getLogger("mlrun_jupyter.kafka")
         self.config: dict[str, Any] = {
             "bootstrap.servers": self.brokers, "group.id": "mlrun-jupyter", "enable.auto.commit": False, "enable.auto.offset.store": False,
@@ -195,12 +195,3 @@ def _number(text: str) -> int:
         return int(text)
     except ValueError:
         raise MLRunInvalidArgumentError(f"{text!r} is no offset of Kafka", next_step="start is earliest, latest, or a number") from None
-
-
-def _resolved(value: Any, secret: Callable[[str], str | None] | None) -> Any:
-    if not isinstance(value, str) or not value.startswith("secret://"):
-        return value
-    found = secret(value.removeprefix("secret://")) if secret else None
-    if found is None:
-        raise SecretNotFoundError(f"the secret {value.removeprefix('secret://')!r} of the topic is not there", next_step="set it for the project, or as a variable")
-    return found

@@ -7,21 +7,20 @@ position counts the entries that were read, and what is neither read nor there i
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from mlrun_jupyter.errors import (
     MLRunInvalidArgumentError,
-    SecretNotFoundError,
     StreamAwayError,
     StreamTrimmedError,
 )
 from mlrun_jupyter.model.features import Source
 from mlrun_jupyter.protocols.streams import Message
+from mlrun_jupyter.secrets import filled
 
 TIMEOUT = 10.0
 SINGLE = (b"data", b"value", b"event", b"message")
@@ -34,7 +33,7 @@ class RedisSource:
     def __init__(self, source: Source, *, secret: Callable[[str], str | None] | None = None, folder: Path | None = None) -> None:
         import redis
 
-        whole = re.sub(r"secret://([\w.-]+)", lambda match: _secret(match, secret), source.path)
+        whole = filled(source.path, secret, "the stream", url=True)
         parts = urlsplit(whole)
         if parts.scheme not in ("redis", "rediss", "unix"):
             raise MLRunInvalidArgumentError(f"{parts.scheme or source.path!r} is no URL of Redis", next_step="write redis://host:6379/0, or rediss:// for TLS")
@@ -150,13 +149,6 @@ class RedisSource:
             raise StreamAwayError(f"Redis at {self.shown} does not answer", why=str(error), next_step="see that it runs and can be reached from here") from error
         except redis.exceptions.ResponseError as error:
             raise MLRunInvalidArgumentError(f"{self.key!r} cannot be read as a stream of Redis", why=str(error), next_step="check the name of the stream, and the user's rights") from error
-
-
-def _secret(match: re.Match[str], secret: Callable[[str], str | None] | None) -> str:
-    found = secret(match[1]) if secret else None
-    if found is None:
-        raise SecretNotFoundError(f"the secret {match[1]!r} of the stream is not there", next_step="set it for the project, or as a variable")
-    return found if match.start() == 0 else quote(found, safe="")
 
 
 def _info(found: Any) -> dict[str, int]:

@@ -24,15 +24,16 @@ from mlrun_jupyter.errors import (
     StreamAwayError,
     StreamTrimmedError,
 )
-from mlrun_jupyter.features import frames, tables
+from mlrun_jupyter.features import frames, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import OFFSETS, SEEN, Ingested, bring_online, write
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.streams.events import Reader
 from mlrun_jupyter.features.streams.rows import Judged, Rows, quarantined
 from mlrun_jupyter.features.streams.shown import Shown
-from mlrun_jupyter.features.streams.windows import Remembered
+from mlrun_jupyter.features.streams.windows import Remembered, rank
 from mlrun_jupyter.model.features import FeatureSet, Source
+from mlrun_jupyter.model.passwords import bare
 from mlrun_jupyter.protocols.streams import EventSource, Message
 
 if TYPE_CHECKING:
@@ -113,16 +114,22 @@ class _Follower:
 
     def _begin(self) -> None:
         """Where it was left: the number of the last commit, its position, and the order of its last row."""
+        self.aside = self.place.offline.table(self.place.project, f"{self.document.name}.quarantine")
+        if not self.overwrite:
+            for table in (self.aside, self.table):
+                sources.carry_over(table, f"{OFFSETS}{_called(self.source)}", self.mark, lambda mark: int(json.loads(mark)["number"]))
         committed = self.table.committed(self.mark)
         marks = {} if self.overwrite else self.table.marks()
         there = json.loads(marks[self.mark]) if self.mark in marks else None
         # the number is the mark's, and not the newest one, so that whoever commits in between is noticed
         self.number = int(there["number"]) if there else committed
+        if self.overwrite:
+            # who was killed may have put events aside under a number whose rows did not follow; these are not read again as they were
+            self.number = max(self.number, self.aside.committed(self.mark))
         self.arrival = int(there["arrival"]) if there else 0
         self.version = self.table.version
         position = dict(there["at"]) if there else None
         self.again: dict[str, int] = {}
-        self.aside = self.place.offline.table(self.place.project, f"{self.document.name}.quarantine")
         left = self.aside.marks().get(self.mark)
         if left and not self.overwrite and json.loads(left)["number"] == self.number + 1:
             self.again = dict(json.loads(left)["at"])
@@ -305,7 +312,7 @@ class _Follower:
 
     def _rival(self, error: MLRunConflictError) -> MLRunConflictError:
         return MLRunConflictError(
-            f"another process reads {mark_of(self.source)} into {self.document.name!r}", why=f"commit {self.number + 1} of this stream is not ours ({error.what})",
+            f"another process reads {_called(self.source)} into {self.document.name!r}", why=f"commit {self.number + 1} of this stream is not ours ({error.what})",
             next_step="let one of them do it: see the runs that go on, and abort the other",
         )  # fmt: skip
 
@@ -332,7 +339,14 @@ class _Follower:
         served = self._served(rows) if rows.height else []
         store, name = self.place.online(), self._online_table()  # type: ignore[misc]
         # in one transaction, where it is one
-        self._patiently(lambda: store.put(name, [*served, (SEEN, self.version, {})]))
+        self._patiently(lambda: store.put(name, [*self._newer(store, name, served), (SEEN, self.version, {})]))
+
+    def _newer(self, store: Any, name: str, rows: list[tuple[str, int, dict[str, Any]]]) -> list[tuple[str, int, dict[str, Any]]]:
+        """Without those of the time of what is served that were known before it: the store compares times alone."""
+        if not self.document.known_at or self.windows is not None:
+            return rows
+        there = store.get(name, [key for key, *_ in rows])
+        return [one for one, old in zip(rows, there, strict=True) if old is None or rank(self.document, *one[1:]) >= rank(self.document, *old)]
 
     def _served(self, rows: pl.DataFrame) -> list[tuple[str, int, dict[str, Any]]]:
         import polars as pl
@@ -419,16 +433,24 @@ def _numbered(rows: pl.DataFrame, began: int) -> Any:
 
 
 def mark_of(source: Source) -> str:
-    """By which the position of a stream is kept: its kind and its name, not where its server is."""
+    """By which the position of a stream is kept: its kind and its name, not where its server is; a file without a name is known by its path."""
+    return f"{source.kind}:{_topics(source) or sources.name_of(source)}"
+
+
+def _called(source: Source) -> str:
+    """What people call it, and by which the position of a file was kept once."""
+    return f"{source.kind}:{_topics(source) or sources.called(source)}"
+
+
+def _topics(source: Source) -> str:
     topics = source.attributes.get("topics") or []
-    text = source.name or ",".join([topics] if isinstance(topics, str) else topics) or source.path.rstrip("/").rpartition("/")[2]
-    return f"{source.kind}:{text}"
+    return source.name or ",".join([topics] if isinstance(topics, str) else topics)
 
 
 def shown_url(source: Source) -> str:
     """Where the stream is, without what is secret in it."""
-    parts = urlsplit(source.path)
-    place = (parts.hostname or parts.path) + (f":{parts.port}" if parts.port else "") if parts.scheme else source.path
+    parts = urlsplit(bare(source.path))
+    place = (parts.hostname or parts.path) + (f":{parts.port}" if parts.port else "") if "://" in source.path else source.path
     return f"{source.kind}://{place}/{source.name}" if source.path else f"{source.kind}://{source.name}"
 
 

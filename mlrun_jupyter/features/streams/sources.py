@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +13,7 @@ from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.steps.user import plain_source
 from mlrun_jupyter.features.validation import named_function
 from mlrun_jupyter.model.features import VALUE_TYPES, FeatureSet, Source
+from mlrun_jupyter.model.features import no_password as no_password
 from mlrun_jupyter.registry import EVENT_SOURCES
 
 OPTIONS = ("start", "batch", "seconds", "schema", "key_column", "time_unit", "decoder", "on_loss")
@@ -69,7 +69,7 @@ def KafkaSource(
     :param brokers: ``host:port``, several separated by commas.
     :param group: for callers of MLRun; positions lie with the set.
     :param initial_offset: as ``start``.
-    :param sasl_pass: better ``secret://name``.
+    :param sasl_pass: ``secret://name``, where the source is stored.
     :param config: for librdkafka; values may be ``secret://name``.
     :param options: as of :func:`RedisStreamSource`.
     """
@@ -95,28 +95,17 @@ def HttpSource(name: str = "", **options: Any) -> Source:
     return _stream("stream", "", name, options)
 
 
-def FileStreamSource(path: str, **options: Any) -> Source:
-    """A file of JSON objects, one a line, that grows; options as of :func:`RedisStreamSource`."""
-    return _stream("file", str(path), "", options)
+def FileStreamSource(path: str, *, name: str = "", **options: Any) -> Source:
+    """A file of JSON objects, one a line, that grows; options as of :func:`RedisStreamSource`.
+
+    :param name: by which the position is kept, so that the file may lie elsewhere later; else by its path.
+    """
+    return _stream("file", str(path), name, options)
 
 
 def is_stream(source: Any) -> bool:
     """Whether it is read continuously."""
     return isinstance(source, Source) and source.kind in EVENT_SOURCES.names()
-
-
-def no_password(source: Source) -> Source:
-    """The source, which is going to be stored.
-
-    :raises MLRunInvalidArgumentError: when there is a password in it.
-    """
-    given = [urlsplit(source.path).password or "", *(str(value) for name, value in dict(source.attributes.get("config") or {}).items() if "password" in name or "secret" in name)]
-    if any(one and not one.startswith("secret") for one in given):
-        raise MLRunInvalidArgumentError(
-            f"the source {source.name!r} has a password in it", why="it is stored with the set or the run, for all to see",
-            next_step="project.set_secrets({'NAME': …}), and write secret://NAME in its place",
-        )  # fmt: skip
-    return source
 
 
 def homed(source: Source, document: FeatureSet) -> Source:

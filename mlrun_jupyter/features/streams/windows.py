@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlrun_jupyter.features import frames, tables, windows
@@ -89,7 +89,7 @@ class Remembered:
         found = []
         for key, time, values in rows:
             there = self._newest.get(key)
-            if there is None or time >= there[0]:
+            if there is None or rank(self.document, time, values) >= rank(self.document, *there):
                 there = self._newest[key] = (time, values)
             self._newest.move_to_end(key)
             found.append((key, there[0], {**there[1], windows.STATE_COLUMN: self.state.dump(key)}))
@@ -98,6 +98,13 @@ class Remembered:
                 key, _ = self._newest.popitem(last=False)
                 self.state.forget(key)
         return found
+
+
+def rank(document: FeatureSet, time: int, values: Mapping[str, Any]) -> tuple[int, bool, Any]:
+    """By which of two rows of an entity the newer is known, as in the table: by time, then by when it was known, where null is first; equal ones by which came last."""
+    known = values.get(document.known_at) if document.known_at else None
+    # without times it is the order of arrival that the store goes by
+    return time if document.timestamp_key else 0, known is not None, known
 
 
 def _kind(operation: str, given: Any) -> Any:

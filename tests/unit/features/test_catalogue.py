@@ -12,6 +12,8 @@ import pytest
 
 from mlrun_jupyter import errors
 from mlrun_jupyter import feature_store as fstore
+from mlrun_jupyter.features import catalogue
+from mlrun_jupyter.locks import file_lock
 
 BARE = """
 import sys
@@ -54,6 +56,17 @@ def test_our_reader_adds_vectors_each_row_as_of_its_time(project: Any) -> None:
     assert len(opened["gusts"].discover()) == 2
 
 
+def test_who_cannot_write_it_says_so_and_what_was_saved_stays(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    weather()
+    before = fstore.catalogue_file()
+    monkeypatch.setattr(catalogue, "LOCK", 0.05)
+    with file_lock(Path(before).with_suffix(".lock"), wait=1.0) as held:
+        assert held
+        with pytest.raises(errors.MLRunConflictError, match="not brought up to date"):
+            fstore.FeatureVector("gusts", ["weather.wind as gust"]).save()
+    assert "gusts" not in Path(before).read_text() and "gusts" in Path(fstore.catalogue_file()).read_text()
+
+
 def test_the_file_follows_what_is_defined_ingested_and_deleted(project: Any) -> None:
     import intake
     import yaml
@@ -75,7 +88,7 @@ def test_a_catalogue_of_a_training_set_reads_what_it_read(project: Any, tmp_path
     vector = fstore.FeatureVector("gusts", ["weather.wind"])
     vector.save()
     record = vector.get_offline_features().record
-    fset.ingest(rows(5), upsert=True)
+    fset.ingest(rows(5), overwrite=True)
     pinned = intake.open_catalog(fstore.catalogue_file(versions=record, path=str(tmp_path / "then.yaml")))
     assert len(pinned["weather"].read()) == 2 and len(pinned["gusts"].read()) == 2
     assert len(fstore.get_catalogue()["weather"].read()) == 5

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +36,7 @@ from mlrun_jupyter.features.frames import ARRIVAL, key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
 from mlrun_jupyter.features.steps import Filter
+from mlrun_jupyter.features.vectors import materialised
 from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.model.features import FeatureSet as Document
 
@@ -308,6 +312,41 @@ def test_a_batch_that_is_refused_as_a_whole_puts_nothing_aside(place: Place) -> 
     assert [one["key"] for one in put_aside(place)] == ["x"]
 
 
+def test_sources_that_are_called_alike_have_their_own_watermarks(place: Place, tmp_path: Path) -> None:
+    fset = made(place)
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/f.db")
+    for number, name in enumerate("abcd"):
+        # each is older than the one before
+        rows = frame(name, hour=9 - number)
+        (tmp_path / name).mkdir()
+        rows.write_parquet(tmp_path / name / "rows.parquet")
+        rows.to_pandas().to_sql(name, engine, index=False)
+        rows.to_pandas().to_sql("rows", sa.create_engine(f"sqlite:///{tmp_path}/{name}.db"), index=False)
+    for source in [
+        *(str(tmp_path / name / "rows.parquet") for name in "ab"), *(sources.SQLSource("", f"sqlite:///{tmp_path}/f.db", query=f"select * from {name}") for name in "ab"),
+        *(sources.SQLSource("", f"sqlite:///{tmp_path}/{name}.db", "rows") for name in "cd"),
+    ]:  # fmt: skip
+        assert [fset.ingest(source, incremental=True).rows for _ in range(2)] == [1, 0], source
+    # the same by another way of writing it; a name that was given is one whatever it stands for
+    assert fset.ingest(f"file://{tmp_path}/b/../a/rows.parquet", incremental=True).rows == 0
+    assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "c" / "rows.parquet")), incremental=True).rows == 1
+    assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "d" / "rows.parquet")), incremental=True).rows == 0
+
+
+def test_a_watermark_under_a_name_from_before_goes_on_once(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = made(place)
+    with monkeypatch.context() as before:
+        before.setattr(sources, "name_of", sources.called)
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            frame(name).write_parquet(tmp_path / name / "rows.parquet")
+        assert fset.ingest(str(tmp_path / "a" / "rows.parquet"), incremental=True).rows == 1
+    pl.concat([frame("a"), frame("c", hour=1)]).write_parquet(tmp_path / "a" / "rows.parquet")
+    assert fset.ingest(str(tmp_path / "a" / "rows.parquet"), incremental=True).rows == 1
+    assert fset.ingest(str(tmp_path / "b" / "rows.parquet"), incremental=True).rows == 1
+    assert fset.to_dataframe(df_module="polars")["key"].sort().to_list() == ["a", "b", "c"]
+
+
 def test_columns_are_refused_added_or_made_wider_as_the_policy_says(place: Place) -> None:
     fset = made(place)
     fset.ingest(frame("a", value=1))
@@ -429,6 +468,28 @@ def test_sources_of_all_kinds_give_the_same_rows(place: Place, tmp_path: Path) -
         made(place).preview(str(tmp_path / "bad.parquet"))
     with pytest.raises(MLRunInvalidArgumentError):
         made(place).preview(str(tmp_path / "f.db"))
+
+
+def test_two_who_save_or_write_out_the_same_do_not_meet(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = replace(place, folder=tmp_path / "project")
+    fset = made(place)
+    fset.ingest(frame("a"))
+    vector = FeatureVector("v", ["flights.value"], place=place)
+    vector.save()
+    meeting, write = threading.Barrier(2), Path.write_text
+
+    def slow(self: Path, *args: Any, **options: Any) -> int:
+        found = write(self, *args, **options)
+        # both have written, and neither has put it in its place
+        meeting.wait(10)
+        return found
+
+    monkeypatch.setattr(Path, "write_text", slow)
+    for work in (fset.save, lambda: materialised(place, vector._homed(), tmp_path / "vectors")):
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(work) for _ in range(2)]:
+                done.result()
+    assert sorted(path.suffix for path in tmp_path.rglob("*") if path.parent.name in ("features", "vectors")) == [".json", ".parquet", ".yaml", ".yaml"]
 
 
 def test_copies_are_written_and_wrong_wishes_refused(place: Place, tmp_path: Path) -> None:

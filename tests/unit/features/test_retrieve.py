@@ -220,6 +220,22 @@ def test_the_record_of_a_retrieval_gives_the_same_bytes_again(place: Place, tmp_
     assert vector.get_offline_features(as_of_versions=before.record).to_polars().equals(before.to_polars())
 
 
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_of_a_version_that_was_deleted_set_and_version_are_named(place: Place, engine: str) -> None:
+    fset = weather(place, [("a", at(0), 1)])
+    vector = FeatureVector("v", ["weather.wind"], place=place)
+    before = vector.get_offline_features()
+    fset.ingest(pl.DataFrame({"origin": ["a"], "time": [at(0)], "wind": [2]}), overwrite=True)
+    # a part of an hour is not none
+    assert fset.vacuum(0.9) == 0 and vector.get_offline_features(as_of_versions=before.record, engine=engine).to_dataframe()["wind"].tolist() == [1]
+    assert fset.vacuum(0) == 1
+    for read in (lambda: vector.get_offline_features(as_of_versions=before.record, engine=engine).to_dataframe(), lambda: fset.to_dataframe(version=0)):
+        with pytest.raises(MLRunNotFoundError, match="version 0 of feature set 'weather'") as caught:
+            read()
+        assert "vacuum" in caught.value.why and caught.value.next_step
+    assert vector.get_offline_features().to_polars()["wind"].to_list() == [2]
+
+
 def test_wrong_requests_say_what_is_there(place: Place) -> None:
     weather(place, [("x", at(1), 1)])
     other = FeatureSet("other", entities=["origin"], timestamp_key="time", place=place)

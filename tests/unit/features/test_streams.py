@@ -190,6 +190,26 @@ def test_with_the_time_of_arrival_a_batch_is_as_the_stream_was(place: Place) -> 
     assert _served(sets[0], 210) == _served(sets[1], 210)
 
 
+@pytest.mark.parametrize(("timed", "windowed"), [(True, False), (True, True), (False, False)])
+def test_what_was_known_before_does_not_replace_what_is_served(place: Place, timed: bool, windowed: bool) -> None:
+    schema = {**SCHEMA, "known": "datetime"}
+    # of one time, the second known before the first; then one that is known as late, and one that is known last
+    events = [event(0, float(number), known=(START + timedelta(hours=hours)).isoformat()) for number, hours in enumerate([12, 11, 12, 13, 11])]
+    for name, portions in (("one", [5]), ("several", [1, 1, 1, 1, 1]), ("batch", [])):
+        fset = FeatureSet(name, entities=["key"], timestamp_key="time" if timed else "", known_at="known", place=place)
+        if windowed:
+            fset.add_aggregation("value", ["count"], ["1h"], "10m")
+        stream = Events(events)
+        if not portions:
+            fset.ingest(pl.DataFrame(events[:1]).with_columns(pl.col("time").str.to_datetime(time_zone="UTC")))
+            stream = Events(events[1:])
+        found = []
+        for portion in portions or [1, 1, 1, 1]:
+            run(fset, stream, settings={"schema": schema, "batch": 1}, max_events=portion)
+            found.append(_served(fset, 1)[0]["value"])
+        assert found == {"one": [3.0], "several": [0.0, 0.0, 2.0, 3.0, 3.0], "batch": [0.0, 2.0, 3.0, 3.0]}[name]
+
+
 def test_a_stream_goes_on_after_a_batch_and_a_batch_after_a_stream(place: Place) -> None:
     fset = clicks(place).add_aggregation("value", ["sum"], ["1h"], "10m")
     fset.ingest(pl.DataFrame([event(30, 3.0), event(0, 1.0), event(10, 2.0)]))
@@ -412,6 +432,36 @@ def test_two_streams_write_one_set_each_from_its_own_position(place: Place) -> N
     assert len(_rows(fset)) == 6 and _served(fset, 3)[0]["value_count_1h"] == 6.0
 
 
+def test_files_that_are_called_alike_are_read_each_from_its_own_position(place: Place, tmp_path: Path) -> None:
+    fset = clicks(place)
+    for key in "ab":
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "ev.jsonl").write_text(json.dumps(event(0, key=key)) + "\n")
+        source = FileStreamSource(str(tmp_path / key / "ev.jsonl"), schema=SCHEMA)
+        assert [fset.ingest(source, until_idle=0.0).rows for _ in range(2)] == [1, 0]
+    moved = FileStreamSource(str(tmp_path / "a" / "ev.jsonl"), name="mine", schema=SCHEMA), FileStreamSource(str(tmp_path / "c.jsonl"), name="mine", schema=SCHEMA)
+    assert fset.ingest(moved[0], until_idle=0.0).rows == 1
+    (tmp_path / "a" / "ev.jsonl").rename(tmp_path / "c.jsonl")
+    assert fset.ingest(moved[1], until_idle=0.0).rows == 0
+
+
+def test_a_position_under_a_name_from_before_goes_on_once(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = clicks(place)
+    source = FileStreamSource(str(tmp_path / "ev.jsonl"), schema=SCHEMA)
+    (tmp_path / "ev.jsonl").write_text(json.dumps(event(0)) + "\n")
+    with monkeypatch.context() as before:
+        before.setattr(following, "mark_of", following._called)
+        fset.ingest(source, until_idle=0.0)
+        with (tmp_path / "ev.jsonl").open("a") as file:
+            file.write("nope\n" + json.dumps(event(1)) + "\n")
+        before.setattr(following, "write", lambda *_, **__: 1 / 0)
+        # it ended after an event was put aside
+        with pytest.raises(ZeroDivisionError):
+            fset.ingest(source, until_idle=0.0)
+    assert fset.ingest(source, until_idle=0.0).rows == 1 and len(_rows(fset)) == 2 and len(aside(fset)) == 1
+    assert fset.ingest(source, until_idle=0.0).rows == 0
+
+
 def test_overwrite_begins_anew(place: Place) -> None:
     fset = clicks(place)
     stream = [event(number) for number in range(3)]
@@ -419,6 +469,21 @@ def test_overwrite_begins_anew(place: Place) -> None:
     done = run(fset, Events(stream), settings={"schema": SCHEMA}, overwrite=True)
     assert done.rows == 3 and len(_rows(fset)) == 3
     assert run(fset, Events([*stream, event(9)]), settings={"schema": SCHEMA}).rows == 1
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_overwrite_goes_on_where_one_ended_between_what_it_put_aside_and_its_rows(place: Place, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    fset = clicks(place)
+    stream = [*(event(number) for number in range(before)), b"nope", event(9)]
+    if before:
+        run(fset, Events(stream[:before]), settings={"schema": SCHEMA})
+    with monkeypatch.context() as ended:
+        ended.setattr(following, "write", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(fset, Events(stream), settings={"schema": SCHEMA})
+    for _ in range(2):
+        assert run(fset, Events(stream), settings={"schema": SCHEMA}, overwrite=True).rows == before + 1 == len(_rows(fset))
+    assert run(fset, Events([*stream, event(10)]), settings={"schema": SCHEMA}).rows == 1
 
 
 def test_small_files_become_large_ones_and_nothing_else_changes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,148 @@
+"""What is secret is not stored, recorded or shown; what stands for it works."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from mlrun_jupyter.backends.offline.delta import DeltaStore
+from mlrun_jupyter.backends.runs.sql import SqlRunStore
+from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, SecretNotFoundError
+from mlrun_jupyter.feature_files import read_definition
+from mlrun_jupyter.features import sources
+from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.sets import FeatureSet
+from mlrun_jupyter.features.streams.follow import mark_of, shown_url
+from mlrun_jupyter.features.streams.sources import KafkaSource, RedisStreamSource, is_stream
+from mlrun_jupyter.model.canonical import to_yaml
+from mlrun_jupyter.model.features import Source, Target, no_password
+from mlrun_jupyter.model.passwords import bare
+from mlrun_jupyter.secrets import filled
+
+SECRET: list[Any] = [
+    sources.SQLSource("q", "postgresql://u:hunter2@h/db", "rows"),
+    sources.SQLSource("q", "postgresql://u:hunter2/and@h/db", "rows"),
+    sources.SQLSource("q", "mssql+pyodbc:///?odbc_connect=DRIVER%3D%7Bx%7D%3BUID%3Du%3BPWD%3Dhunter2", "rows"),
+    sources.SQLSource("q", "mysql://h/db?user=u&password=hunter2", query="select 1"),
+    RedisStreamSource("s", "redis://:secrethunter2@h/0"),
+    RedisStreamSource("s", "redis://h/0?password=hunter2"),
+    RedisStreamSource("s", "redis://:hunter2-secret://NAME@h/0"),
+    KafkaSource("h:1", "t", sasl_user="u", sasl_pass="secret-hunter2"),
+    KafkaSource("h:1", "t", config={"ssl.key.pem": "hunter2"}),
+    KafkaSource("h:1", "t", config={"sasl.jaas.config": 'Login required username="u" password="hunter2";'}),
+    sources.ParquetSource("p", "s3://b/x.parquet", attributes={"storage_options": {"aws_secret_access_key": "hunter2"}}),
+    Source("delta", "az://b/x", "p", {"storage_options": {"AccountKey": "hunter2"}}),
+    sources.CSVSource("p", "abfs://b/x.csv", attributes={"storage_options": {"connection_string": "Protocol=https;AccountKey=hunter2=="}}),
+    sources.CSVSource("p", "https://h/x.csv", attributes={"client": [{"headers": {"Authorization": "Bearer hunter2"}}]}),
+    sources.CSVSource("p", "ftp://u:hunter2@h/x.csv"),
+    sources.CSVSource("p", "https://h/x.csv?sp=r&sig=hunter2"),
+    Source("file", "x.jsonl", "", {"other": "-----BEGIN PRIVATE KEY-----hunter2"}),
+    Target("parquet", "ftp://u:hunter2@h/x.parquet"),
+    Target("csv", "x.csv", attributes={"token": "hunter2"}),
+]
+PLAIN: list[Any] = [
+    sources.SQLSource("q", "secret://URL", "rows"),
+    sources.SQLSource("q", "postgresql://u:secret://PG@h:5432/db?sslmode=require", query="select * from users where password = 'x'"),
+    RedisStreamSource("s", "redis://:secret://REDIS@h/0", schema={"password": "str", "token": "str"}, key_column="secret"),
+    RedisStreamSource("s", "unix:///run/redis.sock?db=1"),
+    KafkaSource("h:1,h:2", "t", sasl_user="u", sasl_pass="secret://KAFKA", config={"ssl.key.location": "/etc/key", "sasl.oauthbearer.token.endpoint.url": "https://h/token"}),
+    KafkaSource("h:1", "t", config={"sasl.jaas.config": 'Login required username="u" password="secret://KAFKA";', "enable.ssl.certificate.verification": False}),
+    sources.ParquetSource("p", "gs://b/token=abc/a@b.parquet", attributes={"storage_options": {"token": "anon", "key": "AKIA", "secret": None}}),
+    sources.CSVSource("p", "http://h:8080/a@b.csv?page=2", attributes={"separator": "=", "columns": ["password"]}),
+    Target("parquet", "/data/out.parquet"),
+]
+
+
+@pytest.mark.parametrize("one", SECRET, ids=lambda one: f"{one.kind}-{one.path or one.attributes}"[:60])
+def test_what_is_secret_is_refused_wherever_it_would_be_stored(one: Any, tmp_path: Path) -> None:
+    with pytest.raises(MLRunInvalidArgumentError, match="password") as caught:
+        no_password(one)
+    assert "hunter2" not in str(caught.value) and "secret://NAME" in str(caught.value)
+    fset = FeatureSet("clicks", entities=["key"])
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        fset.set_source(one) if isinstance(one, Source) else fset.set_targets([one])
+    # as a file that somebody wrote, as well
+    document = fset.document
+    changed = {"source": one} if isinstance(one, Source) else {"targets": (one,)}
+    (tmp_path / "clicks.set.yaml").write_text(to_yaml(type(document)(name="clicks", entities=document.entities, **changed)))
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        read_definition(tmp_path / "clicks.set.yaml")
+
+
+@pytest.mark.parametrize("one", PLAIN, ids=lambda one: f"{one.kind}-{one.path or one.attributes}"[:60])
+def test_what_only_stands_for_it_is_stored(one: Any) -> None:
+    assert no_password(one) is one
+
+
+def test_what_is_shown_and_what_marks_are_called_has_no_password_in_it() -> None:
+    assert bare("redis://ada:love@lace@host:6379/0?db=1&password=x") == "redis://ada@host:6379/0?db=1&password="
+    assert bare("postgresql://u:p/w@h/db", database=True) == "postgresql://u@h/db" and bare("postgresql://u:secret://PG@h/db") == "postgresql://u@h/db"
+    assert bare("/data/a@b:c.parquet") == "/data/a@b:c.parquet" and bare("secret://URL") == "secret://URL"
+    for one in SECRET:
+        if isinstance(one, Source):
+            assert "hunter2" not in mark_of(one) + sources.name_of(one) + sources.called(one)
+            assert not is_stream(one) or "hunter2" not in shown_url(one)
+    assert shown_url(RedisStreamSource("s", "redis://:hunter2@h:1/0?password=hunter2")) == "redis://h:1/s" and shown_url(KafkaSource("h:1", "t")) == "kafka://h:1/t"
+    # another password is the same place
+    assert sources.name_of(Source("sql", "postgresql://u:one@h/db", "", {"table": "t"})) == sources.name_of(Source("sql", "postgresql://u:secret://PG@h/db", "", {"table": "t"}))
+
+
+def test_values_stand_where_their_names_stood() -> None:
+    values = {"URL": "redis://h/0", "PW": "a/b@c"}.get
+    assert filled("secret://URL", values, "x", url=True) == "redis://h/0"
+    assert filled("redis://:secret://PW@h/0", values, "x", url=True) == "redis://:a%2Fb%40c@h/0"
+    assert filled({"a": ["secret://PW", 1, 'p="secret://PW"']}, values, "x") == {"a": ["a/b@c", 1, 'p="a/b@c"']}
+    with pytest.raises(SecretNotFoundError, match="'NONE' of the stream"):
+        filled("secret://NONE", values, "the stream")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    sa_url = f"sqlite:///{tmp_path}/f.db"
+    pl.DataFrame({"key": ["a", "b"], "value": [1, 2]}).to_pandas().to_sql("rows", sa.create_engine(sa_url), index=False)
+    values = {"URL": sa_url, "SEPARATOR": ";"}
+    return Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"), secret=values.get, folder=tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_set_reads_its_source_by_a_secret(place: Place, tmp_path: Path) -> None:
+    fset = FeatureSet("clicks", entities=["key"], place=place, source=sources.SQLSource("q", "secret://URL", "rows"))
+    assert fset.preview(df_module="polars").height == 2 and fset.ingest().rows == 2
+    assert "f.db" not in fset.to_yaml() + (tmp_path / "features" / "clicks.set.yaml").read_text()
+    passed = FeatureSet("passed", entities=["key"], place=place, passthrough=True, source=sources.SQLSource("q", "secret://URL", query="select * from rows"))
+    passed.save()
+    assert passed.to_dataframe(df_module="polars").height == 2
+    (tmp_path / "x.csv").write_text("key;value\na;1\n")
+    options = {"separator": "secret://SEPARATOR"}
+    assert FeatureSet("options", entities=["key"], place=place, source=sources.CSVSource("", str(tmp_path / "x.csv"), attributes=options)).ingest().rows == 1
+    with pytest.raises(SecretNotFoundError, match="'NONE' of the source"):
+        fset.ingest(sources.SQLSource("q", "secret://NONE", "rows"))
+    with pytest.raises(SecretNotFoundError):
+        FeatureSet("clicks", entities=["key"], place=replace(place, secret=None), source=fset.document.source).ingest()
+
+
+def test_of_rows_that_are_read_once_nothing_secret_stays(place: Place, tmp_path: Path) -> None:
+    fset = FeatureSet("clicks", entities=["key"], place=place)
+    # it is neither stored nor recorded
+    assert fset.ingest(sources.SQLSource("", f"sqlite:///{tmp_path}/f.db", "rows")).rows == 2
+    with pytest.raises(InputNotFoundError) as caught:
+        fset.ingest(sources.SQLSource("", "hunter2://u:hunter2@h/db", "rows"), incremental=True)
+    assert "hunter2" not in str(caught.value)
+    # the path of a file is recorded with the run
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        fset.ingest(sources.CSVSource("", "https://h/x.csv?sig=hunter2"))
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"hunter2" not in path.read_bytes()
+
+
+def test_a_stored_definition_from_before_is_refused_when_it_is_used(place: Place) -> None:
+    fset = FeatureSet("clicks", entities=["key"], place=place)
+    document = type(fset.document)(name="clicks", project="lab", entities=fset.document.entities, source=sources.SQLSource("q", "postgresql://u:hunter2@h/db", "rows"))
+    place.definitions.put_feature_object(document)
+    fset.reload()
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        fset.ingest()
