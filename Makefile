@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak lab lab-build lab-test lint bench clean
+.PHONY: demo test soak lab lab-build lab-test lint bench pictures clean
 
 define install
 	@if command -v uv >/dev/null 2>&1; then \
@@ -57,6 +57,9 @@ lint: $(VENV)/.installed-dev  ## style, types, and the arrows between the layers
 
 bench: $(VENV)/.installed-dev  ## figures beside their references
 	@$(BIN)/python -m tests.bench
+
+pictures: $(VENV)/.installed-dev  ## those of README and guide, in both themes; look at them before they are committed
+	@$(BIN)/python -m tests.pictures docs/images
 
 clean:
 	@rm -rf $(VENV) .venv-node .demo dist build node_modules labextension/lib labextension/dist

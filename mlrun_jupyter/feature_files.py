@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from mlrun_jupyter.session import Session
 
 
-def definition_file(folder: Path, kind: str, name: str) -> Path:
-    """Where a set or vector lies in the folder of a project."""
-    return folder / "features" / f"{name}.{kind.rpartition('-')[2]}.yaml"
-
-
 def read_definition(file: Path) -> FeatureSet | FeatureVector:
     """What a YAML file defines: a set if it has entities, a vector if it has a list of features as texts.
 

@@ -22,7 +22,7 @@ from mlrun_jupyter.errors import (
     MLRunMissingDependencyError,
     MLRunNotFoundError,
 )
-from mlrun_jupyter.feature_files import definition_file, read_definition
+from mlrun_jupyter.feature_files import read_definition
 from mlrun_jupyter.feature_places import forget_pages, named, place_of, take_along
 from mlrun_jupyter.features import catalogue, sets, tables
 from mlrun_jupyter.features.catalogue import Found
@@ -347,7 +347,7 @@ def _delete(kind: Any, name: str, project: str, tag: str, uid: str, clear: Calla
     """:param clear: what goes with the last version."""
     place = _place(project)
     found = place.definitions.get_feature_object(kind, place.project, name, tag=tag, hash=uid)
-    file = definition_file(place.folder, kind, name) if place.folder is not None else None
+    file = place.file(kind, name)
     last = len(place.definitions.list_feature_objects(kind, place.project, name=name, latest=False, limit=2)) == 1
     if last or not (tag or uid):
         clear(place, found)

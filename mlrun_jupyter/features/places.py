@@ -78,6 +78,10 @@ class Place:
         assert isinstance(document, FeatureSet)
         return newest(self, document)
 
+    def file(self, kind: Kind, name: str) -> Path | None:
+        """Where the definition lies as YAML in the project's folder."""
+        return self.folder / "features" / f"{name}.{kind.rpartition('-')[2]}.yaml" if self.folder is not None else None
+
     def change_status(self, kind: Kind, name: str, change: Callable[[Status], Status]) -> Status:
         """Read, change, write; again when another wrote meanwhile."""
         for _ in range(20):

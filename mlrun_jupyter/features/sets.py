@@ -79,8 +79,8 @@ class Definition:
         self.document = document
         if before["latest"] != document.hash:
             catalogue.refresh(place)
-        if place.folder is not None:
-            path = place.folder / "features" / f"{document.name}.{self.kind.rpartition('-')[2]}.yaml"
+        path = place.file(self.kind, document.name)
+        if path is not None:
             write_text(path, to_yaml(msgspec.structs.replace(document, created="")))
 
     def reload(self, tag: str = "") -> None:
