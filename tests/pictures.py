@@ -1,4 +1,4 @@
-"""The pictures of README and guide, made anew: ``make pictures``.
+"""The pictures of README and guide, made anew: ``make pictures``. ``python -m tests.pictures FOLDER all`` makes all of them in both themes.
 
 Look at them before they are committed: they are what users see first.
 """
@@ -13,6 +13,8 @@ from typing import Any
 from tests.browser import Lab, browser, execute, idle, open_lab, ready
 
 WIDTH, HEIGHT = 1360, 850
+DARK = ("compare", "dashboard")
+"""Those that are shown in the dark theme."""
 NOTEBOOK = '''
 import json
 from pathlib import Path
@@ -70,10 +72,10 @@ fstore.FeatureVector("delays", ["weather.wind", "weather.temp"], description="Wh
 '''
 
 
-def main(folder: Path) -> None:
-    """Write all pictures into the folder."""
+def main(folder: Path, both: bool = False) -> None:
+    """Write the pictures into the folder."""
     with tempfile.TemporaryDirectory(prefix="mlrun-pictures-") as place:
-        lab = Lab(Path(place)).start()
+        lab = Lab(Path(place), environment={"USER": "ada", "LOGNAME": "ada", "USERNAME": "ada"}).start()
         try:
             lab.python(NOTEBOOK)
             run, sweep = lab.python(RUNS).split()[-2:]
@@ -81,18 +83,19 @@ def main(folder: Path) -> None:
             children = [one["uid"] for one in lab.ask(f"projects/flights/runs?parent={sweep}&limit=50")["items"]]
             with browser() as chromium:
                 for dark in (False, True):
-                    _pictures(chromium, lab, folder, run, children, dark)
+                    _pictures(chromium, lab, folder, run, children, dark, both)
         finally:
             lab.stop()
 
 
-def _pictures(chromium: Any, lab: Lab, folder: Path, run: str, children: list[str], dark: bool) -> None:
+def _pictures(chromium: Any, lab: Lab, folder: Path, run: str, children: list[str], dark: bool, both: bool) -> None:
     page = open_lab(chromium, lab, dark=dark, size=(WIDTH, HEIGHT))
 
     def shoot(name: str) -> None:
-        page.mouse.move(700, 845)
-        page.wait_for_timeout(700)
-        page.screenshot(path=folder / f"{name}{'-dark' if dark else ''}.png")
+        if both or dark == (name in DARK):
+            page.mouse.move(700, 845)
+            page.wait_for_timeout(700)
+            page.screenshot(path=folder / f"{name}{'-dark' if both and dark else ''}.png")
 
     page.reload()
     ready(page)
@@ -133,4 +136,4 @@ def _pictures(chromium: Any, lab: Lab, folder: Path, run: str, children: list[st
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:] == ["all"])
