@@ -96,7 +96,7 @@ class OnlineVectorService:
         :param as_list: lists of values in the order of :attr:`features`, instead of dictionaries.
         :param at: as if it were this moment, over the rows that are the newest now.
         :returns: for each row its features; of an unknown key all are ``None``, or what the policy says.
-        :raises FeatureError: when a key is missing, or has a type that the set's cannot be equal to.
+        :raises FeatureError: when a key is missing, or has a type that the set's cannot be equal to; and for windows of a row that was ingested before its set had them.
         """
         if self.status != "ready":
             raise MLRunPreconditionFailedError("the online service is closed", next_step="get another from the vector")
@@ -203,7 +203,13 @@ class OnlineVectorService:
     def _fill(self, one: _Set, there: tuple[int, dict[str, Any]], now: int, into: dict[str, Any], given: Mapping[str, Any]) -> None:
         time, values = there
         if one.windows and self._answer is not None:
-            answered = self._answer(one.document.aggregations, values["__windows"], now, closed=self._closed)
+            if windows.STATE_COLUMN not in values:
+                # offline they are those of all its rows, which are not here: nothing would be another answer
+                raise FeatureError(
+                    f"a row of feature set {one.document.name!r} is served without its windows", why="it was ingested before the set had aggregations",
+                    next_step="ingest the set anew, with overwrite=True, after its aggregations changed",
+                )  # fmt: skip
+            answered = self._answer(one.document.aggregations, values[windows.STATE_COLUMN], now, closed=self._closed)
             for name, alias in one.windows:
                 into[alias] = answered[name]
         if one.ttl and not fresh(time, now, one.ttl):

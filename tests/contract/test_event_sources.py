@@ -276,8 +276,12 @@ class TestProjectStreams(EventSourceTests):
         source = stream.source()
         source.open()
         assert numbers(read(source, 1)) == [1] and source.read(5, 0) == []
+        # who begins at the end begins where the next writer will
+        late = stream.source()
+        late.open(start="latest")
+        assert late.position == source.position and late.read(5, 0) == []
         stream.push([{"n": 2}])
-        assert numbers(read(source, 1)) == [2]
+        assert numbers(read(source, 1)) == [2] == numbers(read(late, 1))
 
     @pytest.mark.parametrize("event", ["nope", "[1]", 3, [[1]]])
     def test_what_is_no_event_is_refused_and_nothing_is_written(self, tmp_path: Path, event: Any) -> None:

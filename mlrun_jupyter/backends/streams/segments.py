@@ -68,7 +68,7 @@ class SegmentSource:
         elif start == "earliest":
             self._next = first
         elif start == "latest":
-            self._next = end
+            self._next = self._whole_end()
         else:
             try:
                 self._next = max(int(start), first)
@@ -196,6 +196,14 @@ class SegmentSource:
 
     def _end(self, segments: Sequence[int]) -> int:
         return segments[-1] + self._path(segments[-1]).stat().st_size if segments else 0
+
+    def _whole_end(self) -> int:
+        """The end of the last line that has one: behind it may lie what a killed writer left, or one is writing."""
+        segments = self._segments()
+        if not segments:
+            return 0
+        with self._path(segments[-1]).open("rb") as file:
+            return segments[-1] + _whole_size(file.fileno())
 
     def _bounds(self) -> tuple[int, int]:
         segments = self._segments()

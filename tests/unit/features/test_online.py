@@ -88,6 +88,28 @@ def test_windows_empty_themselves_as_offline(project: Any) -> None:
         assert served.get([{"k": "a"}, {"k": "b"}], at=moment) == offline
 
 
+def test_a_row_from_before_an_aggregation_was_added_is_told_and_served_when_it_is_ingested_anew(project: Any) -> None:
+    old = pd.DataFrame({"k": ["a"], "time": times(0), "x": [1.0]})
+    new = pd.DataFrame({"k": ["b"], "time": times(0), "x": [2.0]})
+    fset = made("grown", "k", old, schema_policy="add")
+    fset.add_aggregation("x", ["sum", "count"], ["1h"])
+    fset.ingest(new)
+    vector = fstore.FeatureVector("v", ["grown.x", "grown.x_sum_1h", "grown.x_count_1h"])
+    asked = pl.DataFrame({"k": ["a", "b"], "at": times(5, 5)})
+    offline = vector.get_offline_features(asked, "at").to_polars().to_dicts()
+    with vector.get_online_feature_service() as served:
+        assert served.get([{"k": "b"}], at=times(5)[0]) == offline[1:]
+        # offline its windows are those of its rows; nothing in their place would be another answer
+        with pytest.raises(FeatureError, match="'grown' is served without its windows") as caught:
+            served.get([{"k": "a"}], at=times(5)[0])
+        assert "overwrite=True" in caught.value.next_step
+    with service(["grown.x"]) as served:
+        assert served.get([{"k": "a"}]) == [{"x": 1.0}]
+    fset.ingest(pd.concat([old, new]), overwrite=True)
+    with vector.get_online_feature_service() as served:
+        assert served.get([{"k": "a"}, {"k": "b"}], at=times(5)[0]) == offline
+
+
 def test_what_is_missing_is_imputed_from_statistics(project: Any) -> None:
     frame = pd.DataFrame({"k": [1, 2, 3, 4], "x": [1.0, 3.0, None, math.inf], "t": ["a", "b", "a", None]})
     made("s", "k", frame)
