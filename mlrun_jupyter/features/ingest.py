@@ -410,7 +410,7 @@ def bring_online(place: Place, document: FeatureSet) -> None:
         newest = rows.unique(subset=list(document.keys), keep="last", maintain_order=True)
     states = None
     if document.aggregations:
-        states = states_of(document, here, newest, streamed=any(name.startswith(OFFSETS) for name in marks))
+        states = states_of(document, here, newest)
     rewritten = not before.issubset(here.files)
     if document.aggregations or (seen is not None and (document.known_at or rewritten)):
         # A late row, or one that was known before those that are there, does not change which row of its entity is the newest; nor does an old
@@ -435,17 +435,11 @@ def bring_online(place: Place, document: FeatureSet) -> None:
     point(place, document, name)
 
 
-def states_of(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame, *, streamed: bool = False) -> Any:
-    """The windows of the entities that have new rows, from all rows that they have.
-
-    :param streamed: rows arrived in the order in which they were written, as those of a stream do; else as :mod:`.windows` says.
-    """
-    columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
-    rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi").sort(ARRIVAL)
-    return windows.build(
-        rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations,
-        known_at=ARRIVAL if streamed else document.known_at,
-    )  # fmt: skip
+def states_of(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame) -> Any:
+    """The windows of the entities that have new rows, from all rows that they have, in the order in which they arrived."""
+    columns = [*document.keys, document.timestamp_key, *{one.column for one in document.aggregations}]
+    rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi")
+    return windows.build(rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=ARRIVAL)
 
 
 def _online_name(document: FeatureSet, marks: Mapping[str, str]) -> str:

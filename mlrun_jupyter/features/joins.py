@@ -147,7 +147,7 @@ def _aggregated(left: pl.DataFrame, rows: pl.DataFrame, join: Join, time: str, k
     asks = left.select(*(pl.col(column).alias(key) for column, key in join.pairs.items()), pl.col(time).alias("__at"))
     found = windows.lookup(
         rows.sort(ARRIVAL), asks, keys=list(document.keys), time=document.timestamp_key, at="__at", aggregations=document.aggregations,
-        known_at=document.known_at if known else "",
+        known_at=document.known_at if known else "", arrived=True,
     )  # fmt: skip
     return left.with_columns(found[name].alias(part.wanted[name]) for name in part.windows)
 

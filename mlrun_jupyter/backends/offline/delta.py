@@ -232,7 +232,9 @@ class DeltaTable:
                 data, parts = self._streamed(stream())
             write: Any = deltalake.write_deltalake
             write(
-                self.url if table is None else table, data, mode=mode, schema_mode="overwrite" if mode == "overwrite" else "merge",
+                # what is made only where nothing is: another may make it now
+                self.url if table is None else table, data, mode="error" if table is None and expected is not None else mode,
+                schema_mode="overwrite" if mode == "overwrite" else "merge",
                 partition_by=parts if table is None else (table.metadata().partition_columns or None), configuration=SETTINGS if table is None else None,
                 commit_properties=self._properties(table, marks, transaction, fresh=mode == "overwrite", alone=expected is not None),
                 writer_properties=_writing(),
@@ -258,7 +260,8 @@ class DeltaTable:
             if table is None:
                 import deltalake
 
-                deltalake.write_deltalake(self.url, data, mode="append", partition_by=parts, configuration=SETTINGS, commit_properties=properties)
+                mode: Any = "append" if expected_version is None else "error"
+                deltalake.write_deltalake(self.url, data, mode=mode, partition_by=parts, configuration=SETTINGS, commit_properties=properties)
                 return
             merge = table.merge(data, same, source_alias="source", target_alias="target", merge_schema=True, commit_properties=properties)
             merge.when_matched_update_all().when_not_matched_insert_all().execute()

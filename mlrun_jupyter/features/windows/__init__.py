@@ -8,8 +8,9 @@ What a window is
 
 What a row has
     The value of each of its windows, at the row's own time and including it, over the rows of its entity that had **arrived** by
-    then. Rows arrive in the order of :attr:`~mlrun_jupyter.model.features.FeatureSet.known_at` where the set has it, else in the order of
-    their times; rows that tie, in the order in which they were handed over. A later batch arrives after an earlier one.
+    then. Rows of a stream arrive in its order, those of a batch in the order of :attr:`~mlrun_jupyter.model.features.FeatureSet.known_at` where
+    the set has it, else of their times; rows that tie, in the order in which they were handed over. A later batch arrives after an earlier one,
+    whatever the times in it. The table keeps that order (``__arrival``), and the history of a batch, states that are built anew and retrieval go by it.
 
 Late rows
     A row is late when it is older than the newest row of its entity. Within the bound (``late`` of the aggregation, else of the set, else
@@ -19,6 +20,8 @@ Late rows
 
 What a moment is answered with
     Asking at T (:meth:`State.at`, :func:`lookup`) gives the windows of T over what had arrived: values decay without new rows.
+    Of a table, where all has arrived, that is what ``known_at``, else a row's own time, says was known at T, without what had come too late:
+    that counts at no moment. (Of rows of one time, the one known last is last there.)
     ``closed=True`` answers *fixed* windows with the last one that was over at T instead of the one that T is in. An entity of which nothing has
     arrived is answered with nulls; so is a moment further back than the bound.
 

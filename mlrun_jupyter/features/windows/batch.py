@@ -21,7 +21,7 @@ from mlrun_jupyter.model.features import Aggregation
 
 PORTION = 1 << 21
 """Rows that are worked on at a time; an entity that has more is taken whole."""
-_ROW, _GROUP, _TIME, _ARRIVED, _PART, _ASKED = ("__row", "__group", "__time", "__arrived", "__part", "__asked")
+_ROW, _GROUP, _TIME, _ARRIVED, _PART, _ASKED, _BEHIND = ("__row", "__group", "__time", "__arrived", "__part", "__asked", "__behind")
 
 
 def aggregate(
@@ -34,8 +34,9 @@ def aggregate(
     :param keys: columns of the entity; without nulls.
     :param time: column of the event's time: ``Datetime``, or microseconds since the epoch; without nulls.
     :param late: the bound of the set for late rows, for aggregations without one; empty: the longest window.
-    :param known_at: column of the time at which rows arrived; null: at their own time.
-    :param history: rows that arrived before, with the same columns; of each entity those of the last :attr:`Plan.reach` microseconds matter.
+    :param known_at: column of the time at which rows arrived; null: at their own time. The history does not need it.
+    :param history: rows that arrived before, in the order in which they arrived, whatever their times; with the same columns. Of each entity those of the
+        last :attr:`Plan.reach` microseconds matter.
     :param report: gets the numbers of late rows.
     :raises FeatureError: when a feature has the name of a column.
     :raises FeatureDataError: for null keys and times, and columns that cannot be aggregated.
@@ -52,7 +53,8 @@ def aggregate(
         )  # fmt: skip
     work = _work(frame, keys, time, known_at, made, part=1)
     if history is not None and history.height:
-        work = pl.concat([_work(history, keys, time, known_at, made, part=0), work], how="vertical_relaxed")
+        earlier = _work(history, keys, time, known_at, made, part=0).with_columns(pl.col(_ROW).cast(pl.Int64).alias(_ARRIVED))
+        work = pl.concat([earlier, work], how="vertical_relaxed")
     found = _evaluate(work, keys, made, aggregations, late, report or Report())
     # rows of the history have no place in the result
     mine = found.filter(pl.col(_PART) == 1).sort(_ROW)
@@ -61,7 +63,7 @@ def aggregate(
 
 def lookup(
     frame: Any, asks: Any, *, keys: Sequence[str], time: str, at: str, aggregations: Sequence[Aggregation], late: str = "", known_at: str = "",
-    closed: bool = False,
+    closed: bool = False, arrived: bool = False,
 ) -> Any:  # fmt: skip
     """For each entity and moment asked about, what the online store would have answered then; asks keep their order.
 
@@ -70,6 +72,7 @@ def lookup(
     :param frame: the rows; :func:`aggregate` says what they need.
     :param asks: a polars frame with the same key columns and the column ``at``.
     :param closed: of fixed windows the last that was over at the moment, not the one that it is in.
+    :param arrived: the rows are in the order in which they arrived, which says what of them came too late; else that of their own arrival times does.
     :raises FeatureError: when a feature has the name of a column of the asks.
     """
     import polars as pl
@@ -79,6 +82,8 @@ def lookup(
     if clash:
         raise FeatureError(f"the rows asked about have a column {clash[0]!r} already", next_step="rename it, or ask for the feature under another name")
     rows = _work(frame, keys, time, known_at, made, part=0)
+    if arrived:
+        rows = rows.with_columns((pl.col(_TIME).cum_max().over(keys) - pl.col(_TIME)).alias(_BEHIND))
     asked = _work(asks, keys, at, "", _reads_nothing(made), part=0).with_columns(pl.lit(True).alias(_ASKED))
     work = pl.concat([rows, asked], how="diagonal_relaxed")
     found = _evaluate(work, keys, made, aggregations, late, Report(), closed)
@@ -244,7 +249,13 @@ def portion_of(work: Any, columns: dict[str, Any], group: Any, low: int, high: i
     time, asked = part[_TIME].to_numpy(), part[_ASKED].to_numpy()
     own = np.where(asked, NEVER, time) if asked.any() else time
     newest = pl.DataFrame({"g": numbers, "t": own}).select(pl.col("t").cum_max().over("g"))["t"].to_numpy()
-    return Portion(numbers, time, asked, newest, {name: series.slice(low, high - low) for name, series in columns.items()})
+    behind = newest - time
+    judged = _BEHIND in part.columns
+    if judged:
+        behind = np.where(asked, behind, part[_BEHIND].fill_null(0).to_numpy())
+    # rows of the history, and those that are asked about, are there for the others
+    wanted = asked if asked.any() else part[_PART].to_numpy() == 1
+    return Portion(numbers, time, asked, wanted, newest, behind, judged, {name: series.slice(low, high - low) for name, series in columns.items()})
 
 
 def _count_late(work: Any, keys: Sequence[str], portion: Portion, low: int, made: Plan, report: Report) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from mlrun_jupyter.errors import FeatureDataError
@@ -23,14 +24,20 @@ class Portion:
     """Rows of whole entities in the order of arrival, as arrays.
 
     :ivar group: number of the entity.
+    :ivar wanted: the features of these are looked at.
     :ivar newest: time of the newest row of the entity that had arrived, the row itself included; :data:`NEVER`: none had.
+    :ivar behind: how much older than the newest of its entity a row was when it arrived, in microseconds; of an ask, than the newest that had arrived.
+    :ivar judged: that is told by another order than the one that the rows are in, in which they became known.
     :ivar columns: series by name.
     """
 
     group: Any
     time: Any
     asked: Any
+    wanted: Any
     newest: Any
+    behind: Any
+    judged: bool
     columns: dict[str, Any]
 
     def __len__(self) -> int:
@@ -44,10 +51,11 @@ def features(portion: Portion, made: Plan, aggregations: Sequence[Aggregation], 
     hard: list[tuple[Lane, Any]] = []
     for lane in made.lanes:
         simple = _lane(portion, lane, closed, found)
-        if not simple.all():
-            hard.append((lane, ~simple))
+        rest = portion.wanted & ~simple
+        if rest.any():
+            hard.append((lane, rest))
     if hard:
-        _replay(portion, hard, aggregations, late, closed, found)
+        _replay(portion, made, hard, aggregations, late, closed, found)
     return pl.DataFrame([found[name].alias(name) for name in made.features])
 
 
@@ -57,7 +65,7 @@ def _lane(portion: Portion, lane: Lane, closed: bool, found: dict[str, Any]) -> 
     back = 1 if closed and lane.fixed else 0
     head = portion.newest // size
     unknown = portion.newest == NEVER
-    refused = (portion.time < portion.newest - lane.late) | unknown
+    refused = (portion.behind > lane.late) | unknown
     bucket = portion.time // size - np.where(portion.asked, back, 0)
     # rows that count, where they were when they came
     counted = ~refused & ~portion.asked
@@ -179,7 +187,9 @@ def _with_infinities(total: Any, plus: Any, minus: Any) -> Any:
     return np.where((plus > 0) & (minus > 0), np.nan, found)
 
 
-def _replay(portion: Portion, hard: list[tuple[Lane, Any]], aggregations: Sequence[Aggregation], late: str, closed: bool, found: dict[str, Any]) -> None:
+def _replay(
+    portion: Portion, made: Plan, hard: list[tuple[Lane, Any]], aggregations: Sequence[Aggregation], late: str, closed: bool, found: dict[str, Any]
+) -> None:  # fmt: skip
     """Rows whose windows are no slices, through the stream's state."""
     import polars as pl
 
@@ -190,10 +200,10 @@ def _replay(portion: Portion, hard: list[tuple[Lane, Any]], aggregations: Sequen
     begin = np.array([
         start + int(np.searchsorted(portion.newest[start : row + 1], bound)) for start, row, bound in zip(firsts.tolist(), rows.tolist(), oldest.tolist(), strict=True)
     ])  # fmt: skip
-    texts = list(portion.columns)
+    texts, bounds = list(portion.columns), [lane.late for lane in made.lanes]
     answers: dict[str, list[Any]] = {name: [] for lane, _ in hard for window in lane.windows for name in window.names}
     for low, high, wanted in _stretches(begin, rows, portion.group):
-        state = State(aggregations, late)
+        state = State(_patient(aggregations, portion, low, high), late) if portion.judged else State(aggregations, late)
         values = [portion.columns[name].slice(low, high - low).to_list() for name in texts]
         times, asked = portion.time[low:high].tolist(), portion.asked[low:high].tolist()
         for place, (moment, ask) in enumerate(zip(times, asked, strict=True)):
@@ -202,6 +212,8 @@ def _replay(portion: Portion, hard: list[tuple[Lane, Any]], aggregations: Sequen
                     result = state.at("", moment, closed=closed)
                 else:
                     continue
+            elif portion.judged:
+                result = state.push_of("", moment, {name: each[place] for name, each in zip(texts, values, strict=True)}, int(portion.behind[low + place]), bounds)
             else:
                 result = state.push("", moment, {name: each[place] for name, each in zip(texts, values, strict=True)})
             if place + low in wanted:
@@ -214,6 +226,12 @@ def _replay(portion: Portion, hard: list[tuple[Lane, Any]], aggregations: Sequen
             for name in window.names:
                 new = pl.Series(name, answers[name], dtype=found[name].dtype).filter(keep)
                 found[name] = found[name].scatter(index.filter(keep), new)
+
+
+def _patient(aggregations: Sequence[Aggregation], portion: Portion, low: int, high: int) -> list[Aggregation]:
+    """The aggregations, for a state that finds no row of these too late, since what was is known already."""
+    furthest = max(0, int((portion.newest[low:high] - portion.time[low:high]).max()))
+    return [msgspec.structs.replace(one, late=f"{furthest // 1_000_000 + 1}s") for one in aggregations]
 
 
 def _stretches(begin: Any, rows: Any, group: Any) -> Iterator[tuple[int, int, set[int]]]:

@@ -74,6 +74,15 @@ class State:
         values = [_value(get(column), column, numeric) for column, numeric in self._reads]
         return dict(zip(self.plan.features, self._push(key, time, values), strict=True))
 
+    def push_of(self, key: str, time: int, row: Mapping[str, Any], behind: int, bounds: Sequence[int]) -> dict[str, Any]:
+        """:meth:`push` of a row that came at another time than now: it counts in the lanes for which it was not too late then.
+
+        :param behind: how late it came, in microseconds.
+        :param bounds: of each lane, in microseconds; the state's own, by which it keeps buckets, must hold all rows that are pushed.
+        """
+        values = [_value(row.get(column), column, numeric) if behind <= bound else None for (column, numeric), bound in zip(self._reads, bounds, strict=True)]
+        return dict(zip(self.plan.features, self._push(key, time, values), strict=True))
+
     def push_many(self, keys: Sequence[str], times: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> list[list[Any]]:
         """:meth:`push` of rows in their order, given as columns. Returns the features as columns, in the order of the plan.
 

@@ -87,6 +87,39 @@ def test_rows_are_not_replaced_where_they_are_in_windows(place: Place) -> None:
     assert fset.to_dataframe(df_module="polars")["value_sum_1h"].to_list() == [1.0]
 
 
+def test_rows_of_a_later_batch_that_come_too_late_count_nowhere(place: Place, tmp_path: Path) -> None:
+    from mlrun_jupyter.features.streams.sources import FileStreamSource
+
+    def made(name: str, **options: Any) -> FeatureSet:
+        fset = FeatureSet(name, entities=["key"], timestamp_key="time", place=place, **options)
+        return fset.add_aggregation("value", ["sum"], ["1h"], "10m", late="10m")
+
+    events = [(0, 1.0), (-30, 10.0), (1, 100.0), (-5, 1000.0), (2, 10000.0)]
+    expected = [1.0, None, 101.0, 1000.0, 11101.0]
+    times = [START + timedelta(minutes=minute) for minute, _ in events]
+    batches, known, stream, whole = made("batches"), made("known", known_at="seen"), made("stream"), made("whole")
+    for time, (_, value) in zip(times, events, strict=True):
+        one = pl.DataFrame({"key": ["a"], "time": [time], "value": [value]})
+        batches.ingest(one)
+        known.ingest(one.with_columns(seen=pl.col("time")))
+        with (tmp_path / "in.jsonl").open("a") as file:
+            file.write(json.dumps({"key": "a", "time": time.isoformat(), "value": value}) + "\n")
+    stream.ingest(FileStreamSource(str(tmp_path / "in.jsonl"), schema={"key": "str", "time": "datetime", "value": "float"}), until_idle=0.0)
+    asked = pl.DataFrame({"key": ["a"] * 3, "t": [START + timedelta(minutes=minute) for minute in (3, -20, -4)]})
+    for fset in (batches, known, stream):
+        seen = tables.snapshot(place, fset.document).scan().collect().sort(ARRIVAL)
+        assert seen["time"].to_list() == times and seen["value_sum_1h"].to_list() == expected
+        vector = FeatureVector(f"of_{fset.name}", [f"{fset.name}.value_sum_1h"], place=place)
+        with vector.get_online_feature_service() as service:
+            assert service.get([{"key": "a"}], at=asked["t"][0])[0]["value_sum_1h"] == 11101.0
+        # the second had come too late for that moment, the fourth not
+        assert vector.get_offline_features(asked, "t").to_polars()["value_sum_1h"].to_list() == [11101.0, None, 1000.0]
+        assert vector.get_offline_features(asked, "t", engine="dask").to_polars()["value_sum_1h"].to_list() == [11101.0, None, 1000.0]
+    # within one batch rows arrive in the order of their times
+    whole.ingest(pl.DataFrame({"key": ["a"] * 5, "time": times, "value": [value for _, value in events]}))
+    assert tables.snapshot(place, whole.document).scan().collect().sort(ARRIVAL)["value_sum_1h"].to_list() == [10.0, 1010.0, 1011.0, 1111.0, 11111.0]
+
+
 def test_an_older_event_does_not_hide_a_newer_one_online(place: Place, online: LmdbStore) -> None:
     fset = made(place)
     fset.ingest(frame("a", value=2.0, hour=5))

@@ -66,7 +66,8 @@ def test_a_table_in_parts_has_the_values_of_the_whole(given: Any, stream: Any, c
     state = windows.State(given, late)
     names = state.plan.features
     pushed = [state.push(*each) for each in stream]
-    found = windows.aggregate(frame[cut:], **HOW, known_at="known", aggregations=given, late=late, history=frame[:cut])
+    history = frame[:cut].with_columns(known=-pl.col("known"))
+    found = windows.aggregate(frame[cut:], **HOW, known_at="known", aggregations=given, late=late, history=history)
     for row, expected in zip(features(found, names), pushed[cut:], strict=True):
         assert not differences(row, expected)
     built = windows.build(frame[:cut], **HOW, known_at="known", aggregations=given, late=late)
@@ -88,6 +89,29 @@ def test_offline_at_a_moment_is_what_online_would_have_answered_then(given: Any,
             if known[place] <= moment * SECOND:
                 state.push(*stream[place])
         assert not differences(row, state.at(key, moment * SECOND, closed=closed))
+
+
+@settings(max_examples=66, deadline=None)
+@given(
+    aggregations(), rows(), st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-100, 400)), min_size=1, max_size=10), st.booleans(),
+    st.lists(st.integers(-60, 90), min_size=40, max_size=40), st.sampled_from(["", "30s"]),
+)  # fmt: skip
+def test_what_came_too_late_counts_at_no_moment_whenever_it_was_known(given: Any, stream: Any, moments: Any, closed: bool, delays: Any, late: str) -> None:
+    # no two rows are of one time: of such ones the order in which they were known counts, and there are two orders here
+    stream = [(key, time // 1000 * 1000 + place, row) for place, (key, time, row) in enumerate(stream)]
+    known = [time + delay * SECOND for (_, time, _), delay in zip(stream, delays, strict=False)]
+    asks = pl.DataFrame([{"key": key, "at": moment * SECOND} for key, moment in moments], schema={"key": pl.String, "at": pl.Int64})
+    how: Any = {"keys": ["key"], "time": "time", "at": "at", "known_at": "known", "aggregations": given, "closed": closed, "late": late}
+    found = windows.lookup(table(stream, known), asks, **how, arrived=True)
+    names = windows.plan(given).features
+    oracle = Oracle(given, late)
+    for each in stream:
+        oracle.push(*each)
+    for (key, moment), row in zip(moments, features(found, names), strict=True):
+        then = Oracle(given, late)
+        came = [seen for (of, _, _), seen in zip(stream, known, strict=True) if of == key]
+        then.rows[key] = [one for one, seen in zip(oracle.rows.get(key, []), came, strict=True) if seen <= moment * SECOND]
+        assert not differences(row, then.at(key, moment * SECOND, closed=closed))
 
 
 def test_several_keys_make_one_entity() -> None:
