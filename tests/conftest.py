@@ -18,7 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLRUN_JUPYTER_HOME", str(folder))
     # fork servers that tests start must not outlive them for long
-    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "45")
+    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "15")
     monkeypatch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR", "/tmp/mlrun-jupyter-tests-mpl"))
     return folder
 

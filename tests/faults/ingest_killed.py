@@ -13,6 +13,7 @@ from mlrun_jupyter.backends.online.lmdb import LmdbStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import FeatureSet
+from mlrun_jupyter.features.sources import ParquetSource
 from mlrun_jupyter.model.features import Feature, Validator
 
 
@@ -22,7 +23,7 @@ def place_in(folder: Path) -> Place:
 
 
 def set_in(folder: Path) -> FeatureSet:
-    fset = FeatureSet("flights", entities=["key"], timestamp_key="time", place=place_in(folder), source=str(folder / "in.parquet"))
+    fset = FeatureSet("flights", entities=["key"], timestamp_key="time", place=place_in(folder), source=ParquetSource("in", str(folder / "in.parquet")))
     return fset.add_feature(Feature("value", validator=Validator(kind="range", min=0, severity="error")))
 
 

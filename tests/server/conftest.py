@@ -32,6 +32,12 @@ def train(context, n: int = 3, wait: float = 0.0):
 Ask = Callable[..., Awaitable[Any]]
 
 
+@pytest.fixture(autouse=True)
+def warm(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of these tests have the same fork server, which waits for the next one."""
+    monkeypatch.setenv("MLRUN_JUPYTER_WARM_IDLE", "45")
+
+
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Jupyter's own folders. For all tests the same: they are in the environment, and each environment has a fork server of its own."""
