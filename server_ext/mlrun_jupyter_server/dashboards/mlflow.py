@@ -21,7 +21,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlrun_jupyter.errors import MLRunMissingDependencyError, MLRunPreconditionFailedError, MLRunRuntimeError
-from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.settings import Settings
 
 START = 180.0
@@ -85,11 +84,7 @@ class MlflowServer:
             return self.socket
         async with self._starting:
             if not self.socket:
-                with contextlib.ExitStack() as held:
-                    # the database is made by whoever needs it first, and two at once leave half of it: the sender of runs takes the same lock
-                    lock = file_lock(settings.home_path / "mlflow" / "create.lock", wait=START)
-                    await asyncio.to_thread(held.enter_context, lock)
-                    await self._start(settings)
+                await self._start(settings)
             return self.socket
 
     async def _start(self, settings: Settings) -> None:
