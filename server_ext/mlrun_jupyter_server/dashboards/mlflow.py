@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlrun_jupyter.errors import MLRunMissingDependencyError, MLRunPreconditionFailedError, MLRunRuntimeError
+from mlrun_jupyter.locks import file_lock
 from mlrun_jupyter.settings import Settings
 
 START = 180.0
@@ -84,7 +85,12 @@ class MlflowServer:
             return self.socket
         async with self._starting:
             if not self.socket:
-                await self._start(settings)
+                lock = settings.home_path / "mlflow" / "create.lock"
+                await _first_runs(settings, lock)
+                # the database is made by whoever needs it first, and two at once leave half of it: who sends runs takes the same lock
+                with contextlib.ExitStack() as held:
+                    await asyncio.to_thread(held.enter_context, file_lock(lock, wait=START))
+                    await self._start(settings)
             return self.socket
 
     async def _start(self, settings: Settings) -> None:
@@ -151,6 +157,24 @@ class MlflowServer:
             await process.wait()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _first_runs(settings: Settings, lock: Path) -> None:
+    """Where there is no database yet, or it is being made: have the runs sent that wait for it, since MLflow's page looks for experiments once."""
+    file = settings.tracking.removeprefix("sqlite:///")
+    with file_lock(lock) as free:
+        made = free and Path(file).exists()
+    if made or file == settings.tracking:
+        return
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "mlrun_jupyter", "flush", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "MLRUN_JUPYTER_HOME": str(settings.home_path)},
+    )  # fmt: skip
+    try:
+        # what could not be sent is sent later, by others; MLflow shows what it has
+        await asyncio.wait_for(process.wait(), START)
+    except TimeoutError:
+        process.kill()
 
 
 def served(uri: str) -> str:
