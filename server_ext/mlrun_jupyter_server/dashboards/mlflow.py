@@ -162,9 +162,12 @@ class MlflowServer:
 async def _first_runs(settings: Settings, lock: Path) -> None:
     """Where there is no database yet, or it is being made: have the runs sent that wait for it, since MLflow's page looks for experiments once."""
     file = settings.tracking.removeprefix("sqlite:///")
-    with file_lock(lock) as free:
-        made = free and Path(file).exists()
-    if made or file == settings.tracking:
+
+    def made() -> bool:
+        with file_lock(lock) as free:
+            return free and Path(file).exists()
+
+    if file == settings.tracking or await asyncio.to_thread(made):
         return
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "mlrun_jupyter", "flush", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
