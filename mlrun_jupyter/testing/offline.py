@@ -117,10 +117,30 @@ class OfflineStoreTests:
             thread.start()
         for thread in threads:
             thread.join()
-        assert not wrong
+        assert not wrong, wrong[0]
         table = open_store().table("lab", "flights")
         assert [key for key, _ in _read(table)] == [f"{name}{number}" for name in "xy" for number in range(5)]
         assert table.marks() == {"x": "4", "y": "4"}
+
+    def test_a_table_is_looked_at_while_it_is_made(self, store: OfflineStore) -> None:
+        wrong: list[BaseException] = []
+        for number in range(20):
+            name = f"made{number}"
+
+            def look(name: str = name) -> None:
+                try:
+                    while store.table("lab", name).version < 0:
+                        pass
+                except BaseException as error:
+                    wrong.append(error)
+
+            threads = [threading.Thread(target=look) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            store.table("lab", name).append(_rows(["a"], [1.0]))
+            for thread in threads:
+                thread.join()
+        assert not wrong, wrong[0]
 
     def test_the_same_number_from_two_at_once_is_written_once(self, open_store: Callable[[], OfflineStore]) -> None:
         open_store().table("lab", "flights").append(_rows(["z"], [0.0]))

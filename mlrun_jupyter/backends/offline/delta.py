@@ -82,11 +82,15 @@ class DeltaTable:
         import deltalake
 
         try:
-            return deltalake.DeltaTable(self.url, version=version)
-        except deltalake.exceptions.TableNotFoundError:
-            if version is None and not self._is_there():
-                return None
-            raise self._no_version(version) from None
+            try:
+                return deltalake.DeltaTable(self.url, version=version)
+            except deltalake.exceptions.TableNotFoundError:
+                if version is not None:
+                    raise self._no_version(version) from None
+                if not self._is_there():
+                    return None
+                # another process made it between the two looks
+                return deltalake.DeltaTable(self.url)
         except (deltalake.exceptions.DeltaError, OSError, ValueError) as error:
             if version is not None and ("version" in str(error).lower() or "not found" in str(error).lower()):
                 raise self._no_version(version) from error
@@ -105,11 +109,8 @@ class DeltaTable:
         except OSError as error:
             raise StoreUnreadableError(f"the table {self.url} cannot be reached", why=_short(error), next_step=REACH) from error
 
-    def _no_version(self, version: int | None) -> MLRunNotFoundError:
-        return MLRunNotFoundError(
-            f"the table {self.url} has no version {version}", why=f"its newest is {self.version if version is not None else 'unknown'}",
-            next_step="name one of history()",
-        )  # fmt: skip
+    def _no_version(self, version: int) -> MLRunNotFoundError:
+        return MLRunNotFoundError(f"the table {self.url} has no version {version}", why=f"its newest is {self.version}", next_step="name one of history()")
 
     def _there(self, version: int | None = None) -> Any:
         found = self._open(version)
