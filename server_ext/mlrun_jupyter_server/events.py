@@ -27,6 +27,8 @@ WAITING = 2000
 """Events that may wait for one client; one that reads slower is told to begin anew."""
 MOST_BYTES = 16_000_000
 """Bytes of events that may wait for one client, and bytes that are kept."""
+LINGER = 10.0
+"""Seconds for which the store is still known when the last client has gone: one that reloads its page is back in one."""
 RECONCILE = 5.0
 CHUNK = 1_000_000
 MOST_RUNS = 50
@@ -87,6 +89,7 @@ class Hub:
         self._kept: deque[Event] = deque()
         self._kept_bytes = 0
         self._clients: set[Client] = set()
+        self._joining = 0
         self._readers: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -99,19 +102,25 @@ class Hub:
 
     async def join(self, client: Client, last: str) -> list[Event]:
         """Take a client in; returns what it missed since the event ``last``."""
-        uids = client.uids
-        readers = await self._core.call(self._open, uids)
         with self._lock:
-            for uid, reader in readers.items():
-                self._readers.setdefault(uid, reader)
-        started = self._thread is None
-        if started:
-            self._thread = threading.Thread(target=self._run, name="mlrun-watch", daemon=True)
-            self._thread.start()
-        # what changes from now on is seen
-        await self._core.call(self._ready.wait, 30.0)
-        self._clients.add(client)
-        self._wake.set()
+            # the thread does not end from here on
+            self._joining += 1
+            started = self._thread is None
+            if started:
+                self._thread = threading.Thread(target=self._run, name="mlrun-watch", daemon=True)
+                self._thread.start()
+        try:
+            self._wake.set()
+            readers = await self._core.call(self._open, client.uids)
+            with self._lock:
+                for uid, reader in readers.items():
+                    self._readers.setdefault(uid, reader)
+            # what changes from now on is seen
+            await self._core.call(self._ready.wait, 30.0)
+            self._clients.add(client)
+        finally:
+            with self._lock:
+                self._joining -= 1
         if not last:
             return []
         number = int(last) if last.isdecimal() and len(last) < 20 else -1
@@ -177,13 +186,14 @@ class Hub:
         watch: Any = None
         reconciled = 0.0
         while not self._closed:
-            if not self._clients and self._ready.is_set():
-                if watch is not None:
-                    watch.close()
-                    watch = None
-                self._ready.clear()
-                self._thread = None
-                return
+            if not (self._clients or self._joining):
+                self._wake.wait(LINGER)
+                with self._lock:
+                    if not (self._clients or self._joining):
+                        self._ready.clear()
+                        self._thread = None
+                        break
+            self._wake.clear()
             try:
                 if watch is None:
                     watch = self._core.session.store.watch()  # type: ignore[attr-defined]
@@ -204,8 +214,6 @@ class Hub:
                 watch = None
                 time.sleep(2.0)
             self._ready.set()
-            self._wake.wait(0.0 if self._clients else 10.0)
-            self._wake.clear()
             time.sleep(LOOK)
         if watch is not None:
             watch.close()

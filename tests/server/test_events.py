@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -154,6 +155,37 @@ def test_a_watch_tells_each_change_once_and_of_deletions_it_cannot_name(lab: Any
     store.delete_run(store.update_run(runs[1].uid, lambda run: msgspec.structs.replace(run, state="error")).uid)
     assert until(lambda: [c for c in [watch.poll()] if c is not None and c.deleted], "no deletion")[0].deleted == (runs[1].uid,)
     watch.close()
+
+
+def test_a_client_that_comes_back_at_once_is_told_what_happens(lab: Any) -> None:
+    """As when the panel shows another project: the only client leaves and comes again, on a machine that is slow just then."""
+    from mlrun_jupyter.model.clock import iso, new_uid, now
+    from mlrun_jupyter.model.run import Run
+    from mlrun_jupyter_server.core import Core
+    from mlrun_jupyter_server.events import LOOK, Client
+
+    class Busy(Core):
+        part = 0.0
+
+        async def call(self, *arguments: Any, **options: Any) -> Any:
+            await asyncio.sleep(self.part * LOOK)
+            return await super().call(*arguments, **options)
+
+    async def visits() -> None:
+        core = Busy()
+        try:
+            for core.part in (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+                client = Client("", frozenset())
+                await core.hub.join(client, "")
+                run = Run(uid=new_uid(), project="lab", name="one", created=iso(now()), updated=iso(now()))
+                await asyncio.to_thread(lab._session.store.create_run, run)
+                while (event := await asyncio.wait_for(client.next(), 30)) is not None and event.uid != run.uid:
+                    pass
+                core.hub.leave(client)
+        finally:
+            core.close()
+
+    asyncio.run(visits())
 
 
 def test_a_part_of_a_journal_begins_where_the_last_one_ended(tmp_path: Path) -> None:
