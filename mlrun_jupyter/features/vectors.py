@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from mlrun_jupyter.errors import MLRunInvalidArgumentError
-from mlrun_jupyter.features import frames, ingest, retrieve, scaled, tables
+from mlrun_jupyter.features import frames, retrieve, scaled, tables, targets
 from mlrun_jupyter.features.partitions import PartitionedResponse
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import _as
@@ -55,10 +55,10 @@ class OfflineVectorResponse:
 
     def to_parquet(self, target_path: str, **_: Any) -> str:
         """Write a Parquet file, whole or not at all; returns its path."""
-        return ingest.write_file(self._found.frame, str(target_path), "parquet")
+        return targets.write_file(self._found.frame, str(target_path), "parquet")
 
     def to_csv(self, target_path: str, **_: Any) -> str:
-        return ingest.write_file(self._found.frame, str(target_path), "csv")
+        return targets.write_file(self._found.frame, str(target_path), "csv")
 
     def __len__(self) -> int:
         return int(self._found.frame.height)
@@ -122,7 +122,7 @@ def offline_features(
         path, kind = (target.path, target.kind) if isinstance(target, Target) else (str(target), str(target).rpartition(".")[2])
         if kind not in ("parquet", "csv"):
             raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="targets are .parquet and .csv", next_step="choose one of these")
-        ingest.write_file(found.frame, path, kind)
+        targets.write_file(found.frame, path, kind)
     if update_stats:
         note_of(place, vector, found)
     return OfflineVectorResponse(found, indexes)

@@ -26,7 +26,9 @@ from mlrun_jupyter.errors import (
 )
 from mlrun_jupyter.features import frames, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.ingest import OFFSETS, SEEN, Ingested, bring_online, write
+from mlrun_jupyter.features.ingest import Ingested
+from mlrun_jupyter.features.offline_write import OFFSETS, write
+from mlrun_jupyter.features.online_write import SEEN, bring_online
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.streams.events import Reader
 from mlrun_jupyter.features.streams.rows import Judged, Rows, quarantined

@@ -10,8 +10,8 @@ import msgspec
 from mlrun_jupyter.errors import MLRunNotFoundError
 from mlrun_jupyter.features import frames, statistics, tables
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.ingest import PREVIEW, shown
 from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.showing import PREVIEW, shown
 from mlrun_jupyter.model.features import FeatureSet, Status
 
 if TYPE_CHECKING:

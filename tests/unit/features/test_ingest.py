@@ -31,7 +31,7 @@ from mlrun_jupyter.errors import (
     SchemaDriftError,
     StoreError,
 )
-from mlrun_jupyter.features import ingest, sources, tables
+from mlrun_jupyter.features import ingest, online_write, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL, key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
@@ -149,16 +149,16 @@ def test_rows_that_are_added_are_served_without_a_look_at_the_others(place: Plac
 def test_who_is_overtaken_by_an_overwrite_leaves_its_rows_online_alone(place: Place, online: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
     fset = made(place)
     fset.ingest(frame("a"))
-    points, tables = ingest.point, []
+    points, tables = online_write.point, []
 
     def slow(place: Place, document: Document, name: str) -> None:
-        monkeypatch.setattr(ingest, "point", points)
+        monkeypatch.setattr(online_write, "point", points)
         made(place).ingest(frame("a", value=3.0), overwrite=True)
         online.put(name, [(key_text(["a"]), 0, {"value": 2.0})])
         tables.append(name)
         points(place, document, name)
 
-    monkeypatch.setattr(ingest, "point", slow)
+    monkeypatch.setattr(online_write, "point", slow)
     fset.ingest(frame("a", value=2.0))
     table = online_table(fset.status, "flights")
     assert tables != [table] and online.get(table, [key_text(["a"])])[0][1]["value"] == 3.0
