@@ -127,11 +127,10 @@ def _aggregated(place: Place, document: FeatureSet, frame: pl.DataFrame, history
         except MLRunNotFoundError:
             table = None
         if table is not None:
-            columns = [*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *{one.column for one in document.aggregations}]
             reach = windows.plan(document.aggregations).reach
             least = frame[document.timestamp_key].min()
             near = pl.col(document.timestamp_key) >= pl.lit(least) - pl.duration(microseconds=2 * reach)
-            before = table.scan(columns).filter(near).collect().sort(ARRIVAL).drop(ARRIVAL)
+            before = table.windowed(frame.schema).filter(near).collect().sort(ARRIVAL).drop(ARRIVAL)
     return windows.aggregate(
         frame, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations,
         known_at=document.known_at, history=before,

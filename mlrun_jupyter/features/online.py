@@ -206,8 +206,8 @@ class OnlineVectorService:
             if windows.STATE_COLUMN not in values:
                 # offline they are those of all its rows, which are not here: nothing would be another answer
                 raise FeatureError(
-                    f"a row of feature set {one.document.name!r} is served without its windows", why="it was ingested before the set had aggregations",
-                    next_step="ingest the set anew, with overwrite=True, after its aggregations changed",
+                    f"a row of feature set {one.document.name!r} is served without its windows", why="nothing was ingested since the set has aggregations",
+                    next_step="ingest rows: the windows of all entities are made of what is there then",
                 )  # fmt: skip
             answered = self._answer(one.document.aggregations, values[windows.STATE_COLUMN], now, closed=self._closed)
             for name, alias in one.windows:

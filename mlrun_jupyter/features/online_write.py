@@ -34,6 +34,10 @@ def bring_online(place: Place, document: FeatureSet) -> None:
     name = _online_name(document, marks)
     store = place.online()
     seen = store.get(name, [SEEN])[0]
+    mark = seen_mark(document, here.version)
+    if seen is not None and seen[1] != mark[2]:
+        # its windows are of other aggregations: what is there of any entity is made anew
+        seen = None
     if seen is not None and seen[0] >= here.version:
         return
     before: set[str] = set()
@@ -69,14 +73,18 @@ def bring_online(place: Place, document: FeatureSet) -> None:
             for key, row in zip(keys[start : start + BATCH], values, strict=True):
                 row[column] = states.dump(key)
         store.put(name, list(zip(keys[start : start + BATCH], times[start : start + BATCH], values, strict=True)))
-    store.put(name, [(SEEN, here.version, {})])
+    store.put(name, [mark])
     point(place, document, name)
+
+
+def seen_mark(document: FeatureSet, version: int) -> tuple[str, int, dict[str, Any]]:
+    """What an online table says of how far it was brought, and for which windows."""
+    return (SEEN, version, {"windows": windows.plan(document.aggregations).digest} if document.aggregations else {})
 
 
 def states_of(document: FeatureSet, here: tables.Snapshot, newest: pl.DataFrame) -> Any:
     """The windows of the entities that have new rows, from all rows that they have, in the order in which they arrived."""
-    columns = [*document.keys, document.timestamp_key, *{one.column for one in document.aggregations}]
-    rows = here.scan(columns).collect().join(newest.select(document.keys), on=list(document.keys), how="semi")
+    rows = here.windowed().collect().join(newest.select(document.keys), on=list(document.keys), how="semi")
     return windows.build(rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=ARRIVAL)
 
 

@@ -67,6 +67,18 @@ class Snapshot:
             frame = frame.slice(*self.portion)
         return frame.with_columns(pl.col(name).cast(pl.Duration("us")) for name in durations if name in names)
 
+    def windowed(self, types: Mapping[str, Any] = {}) -> pl.LazyFrame:
+        """The columns that its set's windows are made of. One that no row has yet, since the aggregation over it is newer, is null.
+
+        :param types: of such columns.
+        """
+        import polars as pl
+
+        document = self.document
+        wanted = dict.fromkeys([*document.keys, document.timestamp_key, *([document.known_at] if document.known_at else []), *(one.column for one in document.aggregations)])
+        there = [name for name in wanted if name in self.schema]
+        return self.scan(there).with_columns(pl.lit(None, types.get(name, pl.Float64())).alias(name) for name in wanted if name not in there)
+
     def portions(self, rows: int) -> list[Snapshot]:
         """Itself in parts of so many rows at most, in the order of the files.
 

@@ -28,7 +28,7 @@ from mlrun_jupyter.features import frames, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.offline_write import OFFSETS, write
-from mlrun_jupyter.features.online_write import SEEN, bring_online
+from mlrun_jupyter.features.online_write import bring_online, seen_mark
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.streams.events import Reader
 from mlrun_jupyter.features.streams.rows import Judged, Rows, quarantined
@@ -341,7 +341,7 @@ class _Follower:
         served = self._served(rows) if rows.height else []
         store, name = self.place.online(), self._online_table()  # type: ignore[misc]
         # in one transaction, where it is one
-        self._patiently(lambda: store.put(name, [*self._newer(store, name, served), (SEEN, self.version, {})]))
+        self._patiently(lambda: store.put(name, [*self._newer(store, name, served), seen_mark(self.document, self.version)]))
 
     def _newer(self, store: Any, name: str, rows: list[tuple[str, int, dict[str, Any]]]) -> list[tuple[str, int, dict[str, Any]]]:
         """Without those of the time of what is served that were known before it: the store compares times alone."""
@@ -383,7 +383,7 @@ class _Follower:
         if self._serves and self.version - before <= 1:
             # the rows are the same
             store, name = self.place.online(), self._online_table()  # type: ignore[misc]
-            self._patiently(lambda: store.put(name, [(SEEN, self.version, {})]))
+            self._patiently(lambda: store.put(name, [seen_mark(self.document, self.version)]))
 
     # -- what is told ---------------------------------------------------------------------------------------------
 

@@ -36,8 +36,7 @@ class Remembered:
         self._newest.clear()
         if self._online is None and self._place.table(self.document).version >= 0:
             document = self.document
-            columns = [*document.keys, document.timestamp_key, *{one.column for one in document.aggregations}]
-            rows = tables.snapshot(self._place, document).scan(columns).collect().sort(ARRIVAL)
+            rows = tables.snapshot(self._place, document).windowed().collect().sort(ARRIVAL)
             # rows of a stream arrive in the order in which they are written
             windows.build(rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=ARRIVAL, state=self.state)
 

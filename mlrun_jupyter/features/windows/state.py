@@ -176,7 +176,7 @@ class State:
         if version != VERSION or digest != self.plan.digest:
             raise FeatureError(
                 f"the state of the windows of {key!r} was made for other aggregations", why=f"it is of version {version}, {digest}, and {self.plan.digest} is asked for",
-                next_step="ingest the set anew after its aggregations changed",
+                next_step="ingest rows of the set: the windows of all entities are made of what is there then",
             )  # fmt: skip
         entity = _Entity(self.plan)
         entity.newest = newest

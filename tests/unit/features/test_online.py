@@ -88,24 +88,24 @@ def test_windows_empty_themselves_as_offline(project: Any) -> None:
         assert served.get([{"k": "a"}, {"k": "b"}], at=moment) == offline
 
 
-def test_a_row_from_before_an_aggregation_was_added_is_told_and_served_when_it_is_ingested_anew(project: Any) -> None:
+def test_rows_from_before_an_aggregation_was_added_are_served_with_it_from_the_next_ingest_on(project: Any) -> None:
     old = pd.DataFrame({"k": ["a"], "time": times(0), "x": [1.0]})
     new = pd.DataFrame({"k": ["b"], "time": times(0), "x": [2.0]})
     fset = made("grown", "k", old, schema_policy="add")
     fset.add_aggregation("x", ["sum", "count"], ["1h"])
+    fset.save()
     fset.ingest(new)
     vector = fstore.FeatureVector("v", ["grown.x", "grown.x_sum_1h", "grown.x_count_1h"])
     asked = pl.DataFrame({"k": ["a", "b"], "at": times(5, 5)})
     offline = vector.get_offline_features(asked, "at").to_polars().to_dicts()
     with vector.get_online_feature_service() as served:
-        assert served.get([{"k": "b"}], at=times(5)[0]) == offline[1:]
-        # offline its windows are those of its rows; nothing in their place would be another answer
-        with pytest.raises(FeatureError, match="'grown' is served without its windows") as caught:
-            served.get([{"k": "a"}], at=times(5)[0])
-        assert "overwrite=True" in caught.value.next_step
-    with service(["grown.x"]) as served:
-        assert served.get([{"k": "a"}]) == [{"x": 1.0}]
-    fset.ingest(pd.concat([old, new]), overwrite=True)
+        assert served.get([{"k": "a"}, {"k": "b"}], at=times(5)[0]) == offline
+    # of others that nothing was ingested for yet, nothing is served: it would be another answer than offline
+    fset = fstore.FeatureSet("grown", entities=["k"], timestamp_key="time", schema_policy="add").add_aggregation("x", ["sum", "count"], ["1h"], "5m")
+    fset.save()
+    with vector.get_online_feature_service() as served, pytest.raises(FeatureError, match="made for other aggregations"):
+        served.get([{"k": "a"}], at=times(5)[0])
+    fset.ingest(pd.DataFrame({"k": ["c"], "time": times(0), "x": [3.0]}))
     with vector.get_online_feature_service() as served:
         assert served.get([{"k": "a"}, {"k": "b"}], at=times(5)[0]) == offline
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -218,6 +219,31 @@ def test_a_stream_goes_on_after_a_batch_and_a_batch_after_a_stream(place: Place)
     assert _served(fset, 41)[0]["value_sum_1h"] == 20.0
     fset.ingest(pl.DataFrame([event(50, 5.0)]))
     assert _served(fset, 51)[0]["value_sum_1h"] == 25.0
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_windows_that_are_asked_for_later_are_made_of_the_rows_that_were_there(tmp_path: Path, served: bool) -> None:
+    place = place_in(tmp_path)
+    place = place if served else dataclasses.replace(place, online=None)
+    schema = {**SCHEMA, "size": "float"}
+    whole = clicks(place, "whole", schema_policy="add").add_aggregation("value", ["sum"], ["1h"], "10m").add_aggregation("size", ["max"], ["1h"], "10m")
+    run(whole, Events([event(0, 1.0), event(5, 2.0, "b"), event(10, 4.0, size=7.0)]), settings={"schema": schema})
+    later = clicks(place, "later", schema_policy="add")
+    source = Events([event(0, 1.0), event(5, 2.0, "b"), event(10, 4.0, size=7.0)])
+    run(later, source, settings={"schema": SCHEMA}, max_events=1)
+    later.add_aggregation("value", ["sum"], ["1h"], "10m")
+    run(later, source, settings={"schema": SCHEMA}, max_events=1)
+    # and over a column that no row had
+    later.add_aggregation("size", ["max"], ["1h"], "10m")
+    run(later, source, settings={"schema": schema})
+    assert _rows(later)[-1] == _rows(whole)[-1] and _rows(later)[-1]["value_sum_1h"] == 5.0
+    if served:
+        assert _served(later, 11) == _served(whole, 11)
+        # a batch brings them as well
+        for fset in (whole, later):
+            fset.add_aggregation("value", ["count"], ["2h"], "10m", name="more")
+            fset.ingest(pl.DataFrame([event(20, 8.0, "b", size=1.0)]))
+        assert _served(later, 21) == _served(whole, 21) and [row["more_count_2h"] for row in _served(later, 21)] == [2, 2, None]
 
 
 # -- what cannot be rows --------------------------------------------------------------------------------------------------
