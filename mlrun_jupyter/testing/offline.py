@@ -122,6 +122,23 @@ class OfflineStoreTests:
         assert [key for key, _ in _read(table)] == [f"{name}{number}" for name in "xy" for number in range(5)]
         assert table.marks() == {"x": "4", "y": "4"}
 
+    def test_what_others_do_to_a_table_is_seen_at_once(self, open_store: Callable[[], OfflineStore]) -> None:
+        table, other = open_store().table("lab", "flights"), open_store()
+        for number in range(3):
+            other.table("lab", "flights").append(_rows([f"a{number}"], [1.0]))
+            assert (table.version, table.snapshot()[0], len(_read(table))) == (number, number, number + 1)
+        other.delete("lab", "flights")
+        assert table.version == -1
+        with pytest.raises(MLRunNotFoundError):
+            table.snapshot()
+        # made anew, with as many versions as it had
+        for number in range(3):
+            other.table("lab", "flights").append(_rows([f"b{number}"], [1.0], wind=[2.0]))
+        version, schema, files = table.snapshot()
+        assert version == table.version == 2 and "wind" in schema.names and [key for key, _ in _read(table)] == ["b0", "b1", "b2"]
+        files.clear()
+        assert len(table.snapshot()[2]) == 3
+
     def test_a_table_is_looked_at_while_it_is_made(self, store: OfflineStore) -> None:
         wrong: list[BaseException] = []
         for number in range(20):

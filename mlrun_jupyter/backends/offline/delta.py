@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +35,14 @@ OWN, CARRIED = "mlrun.marks", "mlrun.carried"
 KIND = b"mlrun.type"
 ARRIVAL = "__arrival"
 """As :data:`mlrun_jupyter.features.frames.ARRIVAL`, which backends do not import."""
+KNOWN = 256
+"""Tables whose newest version is remembered, and held against the log by two looks at its folder."""
 SETTINGS = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 3650 days"}
+
+
+_Snapshot = tuple[int, Any, list[str]]
+_known: OrderedDict[str, tuple[str, Any, _Snapshot]] = OrderedDict()
+"""By place of the log: the file of its newest commit, what told that file from others, and what was read."""
 
 
 class DeltaStore:
@@ -120,6 +129,8 @@ class DeltaTable:
 
     @property
     def version(self) -> int:
+        if known := self._remembered():
+            return known[0]
         found = self._open()
         return -1 if found is None else int(found.version())
 
@@ -135,8 +146,30 @@ class DeltaTable:
         """Version, schema and files of one and the same moment."""
         import pyarrow as pa
 
-        found = self._there(version)
-        return int(found.version()), _outwards(pa.schema(found.schema().to_arrow()), self.partition_by), sorted(found.file_uris())
+        known = self._remembered() if version is None else None
+        if known is None:
+            found = self._there(version)
+            known = (int(found.version()), _outwards(pa.schema(found.schema().to_arrow()), self.partition_by), sorted(found.file_uris()))
+            if version is None:
+                self._remember(known)
+        return known[0], known[1], list(known[2])
+
+    def _log(self, version: int) -> str:
+        return f"{self.url}/_delta_log/{version:020}.json"
+
+    def _remembered(self) -> _Snapshot | None:
+        """What was read last, if no commit followed: versions have no gaps, and the log is kept."""
+        newest, identity, found = _known.get(self.url, ("", None, None))
+        if found is not None and _identity_of(newest) == identity and not os.path.exists(self._log(found[0] + 1)):  # noqa: PTH110
+            return found
+        return None
+
+    def _remember(self, found: _Snapshot) -> None:
+        # of one in an object store each look would be a round trip, as reading its log is
+        if "://" not in self.url and (identity := _identity_of(self._log(found[0]))) is not None:
+            _known[self.url] = (self._log(found[0]), identity, found)
+            while len(_known) > KNOWN:
+                _known.popitem(last=False)
 
     def gone(self, files: Sequence[str]) -> list[str]:
         if "://" not in self.url:
@@ -367,6 +400,15 @@ class DeltaTable:
             raise MLRunInvalidArgumentError(f"{older_than_hours!r} is no age of versions", why="it is a number of hours, 0 or more", next_step="168 is a week")
         gone = self._there().vacuum(retention_hours=math.ceil(older_than_hours), dry_run=False, enforce_retention_duration=False)
         return len(gone)
+
+
+def _identity_of(file: str) -> tuple[int, ...] | None:
+    """What tells a commit's file from that of a table which was deleted and made anew."""
+    try:
+        found = os.stat(file)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _stream(rows: Any) -> Callable[[], Any] | None:

@@ -30,6 +30,28 @@ def _type(kind: Kind) -> Any:
     return FeatureSet if kind == "feature-set" else FeatureVector
 
 
+def _prepared() -> tuple[Any, Any, Any]:
+    """Statements that each retrieval needs for each of its sets: making one takes longer than what it asks for."""
+    o, tags, s = t.feature_objects, t.feature_tags, t.feature_status
+    key: list[Any] = [sa.bindparam(name) for name in ("kind", "project", "name")]
+
+    def same(table: sa.Table) -> list[Any]:
+        return [table.c[one.key] == one for one in key]
+
+    def several(table: sa.Table) -> list[Any]:
+        return [*same(table)[:2], table.c.name.in_(sa.bindparam("names", expanding=True))]
+
+    digest = sa.select(tags.c.hash).where(*same(tags), tags.c.tag == sa.bindparam("tag")).scalar_subquery()
+    return (
+        sa.select(o.c.created, o.c.name, o.c.hash, o.c.doc).where(*same(o), o.c.hash == digest),
+        sa.select(tags.c.name, tags.c.hash, tags.c.tag).where(*several(tags)),
+        sa.select(s.c.name, s.c.doc).where(*several(s)),
+    )
+
+
+_TAGGED, _TAGS, _STATUSES = _prepared()
+
+
 class FeatureRows:
     """What :class:`~mlrun_jupyter.backends.runs.sql.SqlRunStore` knows of features."""
 
@@ -149,26 +171,22 @@ class FeatureRows:
                 self._put(c, tags, {**key, "tag": "latest", "hash": left, "updated": iso(now())})
 
     def _versions(self, c: sa.Connection, key: dict[str, str], tag: str, hash: str) -> list[Any]:
-        o, tags = t.feature_objects, t.feature_tags
+        o = t.feature_objects
+        if not hash:
+            return list(c.execute(_TAGGED, {**key, "tag": tag or "latest"}))
         query = sa.select(o.c.created, o.c.name, o.c.hash, o.c.doc).where(*_same(o, key))
-        if hash:
-            return list(c.execute(query.where(o.c.hash.startswith(hash, autoescape=True)).limit(2)))
-        digest = sa.select(tags.c.hash).where(*_same(tags, {**key, "tag": tag or "latest"})).scalar_subquery()
-        return list(c.execute(query.where(o.c.hash == digest)))
+        return list(c.execute(query.where(o.c.hash.startswith(hash, autoescape=True)).limit(2)))
 
     def _whole(self, c: sa.Connection, kind: Kind, rows: Sequence[Any]) -> list[FeatureObject]:
         """With their tags and statuses."""
         documents = [decode(row.doc, _type(kind)) for row in rows]
         if not rows:
             return []
-        names, project = {row.name for row in rows}, documents[0].project
+        of = {"kind": kind, "project": documents[0].project, "names": list({row.name for row in rows})}
         tags: dict[tuple[str, str], list[str]] = {}
-        of = sa.select(t.feature_tags).where(t.feature_tags.c.kind == kind, t.feature_tags.c.project == project, t.feature_tags.c.name.in_(names))
-        for row in c.execute(of):
+        for row in c.execute(_TAGS, of):
             tags.setdefault((row.name, row.hash), []).append(row.tag)
-        s = t.feature_status
-        found = sa.select(s.c.name, s.c.doc).where(s.c.kind == kind, s.c.project == project, s.c.name.in_(names))
-        statuses = {row.name: decode(row.doc, Status) for row in c.execute(found)}
+        statuses = {row.name: decode(row.doc, Status) for row in c.execute(_STATUSES, of)}
         return [
             FeatureObject(kind, document, tuple(sorted(tags.get((row.name, row.hash), ()))), statuses.get(row.name, Status()))
             for row, document in zip(rows, documents, strict=True)
