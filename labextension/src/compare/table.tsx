@@ -61,7 +61,7 @@ export function Differences({ found, chosen, open, remove }: IDifferences) {
       {found.rows.length === 0 ? (
         <p className="mlrun-Dim">{trans.__('Nothing differs between them.')}</p>
       ) : (
-        <div className="mlrun-Scroll" tabIndex={0} role="region" aria-label={trans.__('Differences')}>
+        <div className="mlrun-Scroll" tabIndex={0} role="region" aria-label={trans.__('What differs, by run')}>
           <table className="mlrun-Table">
             <thead>
               <tr>
