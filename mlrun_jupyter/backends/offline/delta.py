@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,13 +64,15 @@ class DeltaStore:
 
         place = f"{self.url}/{project}/{name}"
         try:
-            files, path = fs.FileSystem.from_uri(place if "://" in place else Path(place).absolute().as_uri())
-            if files.get_file_info(path).type == fs.FileType.NotFound:
-                return
+            files = _files(place)
             # the log first: a table without a log is no table, one without some of its files is a broken one
-            for one in (f"{path}/_delta_log", path):
-                if files.get_file_info(one).type == fs.FileType.Directory:
-                    files.delete_dir(one)
+            for one in ("_delta_log", ""):
+                for each in files.get_file_info(fs.FileSelector(one, allow_not_found=True, recursive=True)):
+                    if each.type == fs.FileType.File:
+                        files.delete_file(each.path)
+            if "://" not in place:
+                # folders without files
+                shutil.rmtree(place, ignore_errors=True)
         except (OSError, ValueError) as error:
             raise StoreError(f"the table {place} cannot be deleted", why=_short(error), next_step="see whether the place can be reached and written") from error
 
@@ -177,8 +180,7 @@ class DeltaTable:
         from pyarrow import fs
 
         try:
-            store, _ = fs.FileSystem.from_uri(self.url)
-            found = store.get_file_info([fs.FileSystem.from_uri(file)[1] for file in files])
+            found = _files(self.url).get_file_info([file.removeprefix(f"{self.url}/") for file in files])
         except (OSError, ValueError) as error:
             raise StoreUnreadableError(f"the table {self.url} cannot be reached", why=_short(error), next_step=REACH) from error
         return [file for file, info in zip(files, found, strict=True) if info.type == fs.FileType.NotFound]
@@ -400,6 +402,17 @@ class DeltaTable:
             raise MLRunInvalidArgumentError(f"{older_than_hours!r} is no age of versions", why="it is a number of hours, 0 or more", next_step="168 is a week")
         gone = self._there().vacuum(retention_hours=math.ceil(older_than_hours), dry_run=False, enforce_retention_duration=False)
         return len(gone)
+
+
+def _files(place: str) -> Any:
+    """The files below a place, reached as Delta reaches them: with the same addresses and credentials."""
+    from pyarrow import fs
+
+    if "://" not in place:
+        return fs.SubTreeFileSystem(str(Path(place).absolute()), fs.LocalFileSystem())
+    from deltalake.fs import DeltaStorageHandler
+
+    return fs.PyFileSystem(DeltaStorageHandler(place))
 
 
 def _identity_of(file: str) -> tuple[int, ...] | None:
