@@ -9,7 +9,7 @@ older one. So rows are never half there, and never twice.
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -152,17 +152,8 @@ def ingest(
     """
     if document.passthrough:
         return _looked_at(place, document, data)
-    if upsert and document.aggregations:
-        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
-    if upsert and not identity(document):
-        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
-    if overwrite and (upsert or incremental):
-        raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     source = sources.source_of(data if data is not None else document.source)
-    if source is None and data is None:
-        raise FeatureError(f"{document.name!r} has nothing to ingest", why="no rows were given, and the set has no source", next_step="pass rows, a path or a source")
-    if incremental and source is None:
-        raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
+    _check_ways(document, source, data is not None, overwrite=overwrite, upsert=upsert, incremental=incremental)
     notes: list[str] = []
     certificates: list[dict[str, Any]] = []
     if place.online is None and document.keys and any(one.kind == "online" for one in document.targets):
@@ -175,27 +166,27 @@ def ingest(
         began = clock.time_ns() // 1000
         marking: dict[str, str] = {}
         transaction: tuple[str, int] | None = None
-        if source is not None:
-            column = source.time_field or document.timestamp_key
-            name = f"watermark:{sources.name_of(source)}"
-            after = parse(marks[name]) if incremental and name in marks else None
-            data = sources.read(source, time_field=column, after=after, secret=secret)
-            if incremental:
-                if not column:
-                    raise FeatureError(f"{sources.name_of(source)} has no time to go by", next_step="set the source's time_field")
-                if not data.height:
-                    return Ingested(data, -1, 0, notes=("nothing is new",), run=run.uid if run else "")
-                newest = frames.moments(frames.plain(data)[column], notes.append).max()
-                assert isinstance(newest, datetime)
-                marking[name] = iso(newest)
-                # not by way of seconds, of which floats have no room for each microsecond
-                transaction = (name, (newest - EPOCH) // timedelta(microseconds=1))
+        if source is not None and incremental:
+            data, marking, transaction = _new_rows(document, source, marks, secret, notes)
+            if not data.height:
+                return Ingested(data, -1, 0, notes=("nothing is new",), run=run.uid if run else "")
+        elif source is not None:
+            data = sources.read(source, time_field=source.time_field or document.timestamp_key, secret=secret)
         if frames.is_dask(data):
             why = bulk.gathered(document, upsert=upsert)
             if not why:
                 return _partitions(place, document, data, began, overwrite=overwrite, notes=notes, run=run)
             notes.append(f"the partitions were brought together, since {why}")
+        seen = table.version
         frame, refused, counts = prepared(place, document, data, history=not overwrite, notes=notes, certificates=certificates)
+
+        def renewed() -> pl.DataFrame:
+            nonlocal frame
+            made = {name for one in document.aggregations for name in one.features}
+            order, rows = frame.columns, frame.drop(made)
+            frame = _aggregated(place, document, rows, True).select(order)
+            return frame
+
         targets.check_copies(place, document, frame, overwrite=overwrite)
         if refused is not None and refused.height:
             there = table.version
@@ -204,7 +195,7 @@ def ingest(
                 frames.check_schema(tables.snapshot(place, document).schema, dict(frame.schema), document.schema_policy, document.name)
             quarantine.put_aside(place, document, refused, there)
             notes.append(f"{refused.height} rows went into the quarantine")
-        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None)
+        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None, seen=seen, renew=renewed if document.aggregations and not overwrite else None)
         bring_online(place, document)
         stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
         showing.show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
@@ -212,6 +203,37 @@ def ingest(
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
         targets.write_copies(place, document, version)
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
+
+
+def _check_ways(document: FeatureSet, source: Source | None, given: bool, *, overwrite: bool, upsert: bool, incremental: bool) -> None:
+    """:raises FeatureError: when there is nothing to ingest, or not in this way."""
+    if upsert and document.aggregations:
+        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
+    if upsert and not identity(document):
+        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
+    if overwrite and (upsert or incremental):
+        raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
+    if source is None and not given:
+        raise FeatureError(f"{document.name!r} has nothing to ingest", why="no rows were given, and the set has no source", next_step="pass rows, a path or a source")
+    if incremental and source is None:
+        raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
+
+
+def _new_rows(
+    document: FeatureSet, source: Source, marks: Mapping[str, str], secret: Any, notes: list[str]
+) -> tuple[pl.DataFrame, dict[str, str], tuple[str, int] | None]:
+    """What is later than what was ingested from the source before, the mark that says so, and its number."""
+    column = source.time_field or document.timestamp_key
+    name = f"watermark:{sources.name_of(source)}"
+    found = sources.read(source, time_field=column, after=parse(marks[name]) if name in marks else None, secret=secret)
+    if not column:
+        raise FeatureError(f"{sources.called(source)} has no time to go by", why="the set has no timestamp_key either", next_step="set the source's time_field")
+    if not found.height:
+        return found, {}, None
+    newest = frames.moments(frames.plain(found)[column], notes.append).max()
+    assert isinstance(newest, datetime)
+    # not by way of seconds, of which floats have no room for each microsecond
+    return found, {name: iso(newest)}, (name, (newest - EPOCH) // timedelta(microseconds=1))
 
 
 def _looked_at(place: Place, document: FeatureSet, data: Any) -> Ingested:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -25,7 +25,8 @@ ARRIVED = "arrival"
 
 def write(
     place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, *, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
-    transaction: tuple[str, int] | None, streamed: bool = False, generation: str | None = None,
+    transaction: tuple[str, int] | None, streamed: bool = False, generation: str | None = None, seen: int | None = None,
+    renew: Callable[[], pl.DataFrame] | None = None,
 ) -> int:  # fmt: skip
     """One commit with rows and marks.
 
@@ -33,11 +34,15 @@ def write(
     :param transaction: its number holds until all rows are replaced, but for streams, whose positions are numbered for good.
     :param streamed: rows came in their order; else those of a set with windows came in the order of their times.
     :param generation: of the table that the rows are new for; ``None``: whatever is there.
+    :param seen: the version that their windows were made with. When there is another, ``renew`` makes the rows anew.
     :raises MLRunConflictError: when all rows were replaced since, or others write all the time.
     """
     for attempt in range(ATTEMPTS):
+        if renew is not None and seen != (now := place.table(document).version):
+            # what others wrote meanwhile counts in the windows of these rows
+            seen, frame = now, renew()
         try:
-            return _written(place, document, frame, began, overwrite, upsert, run, marks, transaction, streamed, generation)
+            return _written(place, document, frame, began, overwrite, upsert, run, marks, transaction, streamed, generation, seen if renew is not None else None)
         except TableChangedError as error:
             # another was first: what is there, its types and its marks are looked at again
             wrong = error
@@ -47,13 +52,15 @@ def write(
 
 def _written(
     place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
-    transaction: tuple[str, int] | None, streamed: bool, generation: str | None,
+    transaction: tuple[str, int] | None, streamed: bool, generation: str | None, seen: int | None,
 ) -> int:  # fmt: skip
     import polars as pl
 
     table = place.table(document)
     there = None if table.version < 0 else tables.snapshot(place, document)
     version = there.version if there is not None else -1
+    if seen is not None and version != seen:
+        raise TableChangedError(f"{document.name!r} has version {version}, and the windows of the rows were made with {seen}", why="another wrote meanwhile", next_step="begin again with what it left")
     before = table.marks(version)
     # the clock may have been set back, or may not have been as fast as the rows
     last = arrived(there, before) if there is not None and not overwrite else 0

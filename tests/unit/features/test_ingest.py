@@ -31,7 +31,7 @@ from mlrun_jupyter.errors import (
     SchemaDriftError,
     StoreError,
 )
-from mlrun_jupyter.features import ingest, online_write, sources, tables
+from mlrun_jupyter.features import ingest, online_write, sources, tables, targets
 from mlrun_jupyter.features.frames import ARRIVAL, key_text, key_texts, rows
 from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
@@ -501,6 +501,24 @@ def test_sources_of_all_kinds_give_the_same_rows(place: Place, tmp_path: Path) -
         made(place).preview(str(tmp_path / "bad.parquet"))
     with pytest.raises(MLRunInvalidArgumentError):
         made(place).preview(str(tmp_path / "f.db"))
+
+
+def test_what_another_writes_meanwhile_counts_in_the_windows(place: Place, online: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def windowed() -> FeatureSet:
+        return made(place).add_aggregation("value", ["sum"], ["6h"], "1h")
+
+    def other(*_: Any, **__: Any) -> None:
+        # once, when the rows of the first were made and not written
+        monkeypatch.undo()
+        windowed().ingest(frame("a", value=10.0, hour=1))
+
+    for there in (False, True):
+        windowed().ingest(frame("a", value=1.0), overwrite=True) if there else None
+        monkeypatch.setattr(targets, "check_copies", other)
+        done = windowed().ingest(frame("a", value=100.0, hour=2))
+        found = {row["value"]: row["value_sum_6h"] for row in pl.read_parquet(place.table(windowed().document).files()).to_dicts()}
+        expected = {1.0: 1.0, 10.0: 11.0, 100.0: 111.0} if there else {10.0: 10.0, 100.0: 110.0}
+        assert found == expected and done.frame["value_sum_6h"].to_list() == [expected[100.0]]
 
 
 def test_two_who_save_or_write_out_the_same_do_not_meet(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
