@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,6 +32,8 @@ MOST_BYTES = 16_000_000
 LINGER = 10.0
 """Seconds for which the store is still known when the last client has gone: one that reloads its page is back in one."""
 RECONCILE = 5.0
+READY = 30.0
+"""Seconds that a client waits for the store to be watched; after them it hears what comes when it is."""
 CHUNK = 1_000_000
 MOST_RUNS = 50
 
@@ -89,38 +93,51 @@ class Hub:
         self._kept: deque[Event] = deque()
         self._kept_bytes = 0
         self._clients: set[Client] = set()
-        self._joining = 0
+        self._joining: list[Client] = []
         self._readers: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
+        self._ready = asyncio.Event()
+        """In the loop: the thread that runs sees what changes."""
+        self._reconciling: threading.Thread | None = None
         self._projects: set[str] | None = None
 
     # -- in the loop ----------------------------------------------------------------------------------------------
 
-    async def join(self, client: Client, last: str) -> list[Event]:
-        """Take a client in; returns what it missed since the event ``last``."""
+    async def join(self, client: Client, last: str) -> tuple[int, list[Event]]:
+        """Take a client in.
+
+        :param last: the number of the last event that it heard; empty: it heard none.
+        :returns: the number of the event after which it hears all, and what it missed since ``last``.
+        """
         with self._lock:
-            # the thread does not end from here on
-            self._joining += 1
+            # the thread does not end from here on, and what is opened for the client stays open
+            self._joining.append(client)
             started = self._thread is None
             if started:
-                self._thread = threading.Thread(target=self._run, name="mlrun-watch", daemon=True)
+                self._ready = asyncio.Event()
+                self._thread = threading.Thread(target=self._run, args=(self._ready,), name="mlrun-watch", daemon=True)
                 self._thread.start()
         try:
             self._wake.set()
-            readers = await self._core.call(self._open, client.uids)
+            readers, gone = await self._core.call(self._open, client.uids)
             with self._lock:
                 for uid, reader in readers.items():
                     self._readers.setdefault(uid, reader)
-            # what changes from now on is seen
-            await self._core.call(self._ready.wait, 30.0)
+            with suppress(TimeoutError):
+                # what changes from now on is seen
+                await asyncio.wait_for(self._ready.wait(), READY)
             self._clients.add(client)
         finally:
             with self._lock:
-                self._joining -= 1
+                self._joining.remove(client)
+        # who is not taken for one of the earlier clients is told of what it asks for in vain
+        deleted = [self._made("run-deleted", msgspec.json.encode({"uid": uid}), uid=uid) for uid in gone]
+        return self._number, [*self._missed(client, last, started), *deleted]
+
+    def _missed(self, client: Client, last: str, started: bool) -> list[Event]:
         if not last:
             return []
         number = int(last) if last.isdecimal() and len(last) < 20 else -1
@@ -130,30 +147,40 @@ class Hub:
             return [self._made("reset", b"{}")]
         return [event for event in self._kept if event.number > number and client.wants(event)]
 
-    def _open(self, uids: frozenset[str]) -> dict[str, Any]:
+    def _open(self, uids: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
+        """Readers of the journals of these runs, and the runs that are not there (any more)."""
+        from mlrun_jupyter.errors import MLRunNotFoundError
         from mlrun_jupyter.handles import RunObject
         from mlrun_jupyter.notebooks.journal import Reader
 
-        found = {}
+        found, gone = {}, []
         for uid in sorted(uids - set(self._readers))[:MOST_RUNS]:
-            run = RunObject(self._core.session, self._core.session.store.get_run(uid))
+            try:
+                run = RunObject(self._core.session, self._core.session.store.get_run(uid))
+            except MLRunNotFoundError:
+                gone.append(uid)
+                continue
             found[uid] = Reader(run.executed().folder)
             found[uid].skip()
-        return found
+        return found, gone
 
     def leave(self, client: Client) -> None:
         self._clients.discard(client)
-        wanted = {uid for one in self._clients for uid in one.uids}
         with self._lock:
+            wanted = {uid for one in (*self._clients, *self._joining) for uid in one.uids}
             for uid in set(self._readers) - wanted:
                 del self._readers[uid]
 
     def publish(self, kind: str, data: Any, *, project: str = "", uid: str = "") -> None:
         """Give an event to whoever wants it; from any thread."""
         text = msgspec.json.encode(data, enc_hook=str)
+        self._soon(self._give, kind, text, project or str(getattr(data, "project", "")), uid)
+
+    def _soon(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Call it in the loop."""
         if not self._closed:
             try:
-                self._loop.call_soon_threadsafe(self._give, kind, text, project or str(getattr(data, "project", "")), uid)
+                self._loop.call_soon_threadsafe(call, *arguments)
             except RuntimeError:
                 # the loop has ended, and the server with it
                 self._closed = True
@@ -182,15 +209,15 @@ class Hub:
 
     # -- in the thread --------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, ready: asyncio.Event) -> None:
         watch: Any = None
+        watched = False
         reconciled = 0.0
         while not self._closed:
             if not (self._clients or self._joining):
                 self._wake.wait(LINGER)
                 with self._lock:
                     if not (self._clients or self._joining):
-                        self._ready.clear()
                         self._thread = None
                         break
             self._wake.clear()
@@ -199,8 +226,10 @@ class Hub:
                     watch = self._core.session.store.watch()  # type: ignore[attr-defined]
                     if self._projects is None:
                         self._projects = {each.name for each in self._core.session.store.list_projects()}
-                    if self._ready.is_set():
+                    if watched:
                         self.publish("reset", {})
+                    watched = True
+                    self._soon(ready.set)
                 self._tell(watch)
                 if time.monotonic() - reconciled > RECONCILE:
                     reconciled = time.monotonic()
@@ -213,15 +242,25 @@ class Hub:
                     watch.close()
                 watch = None
                 time.sleep(2.0)
-            self._ready.set()
             time.sleep(LOOK)
         if watch is not None:
             watch.close()
 
     def _reconcile(self) -> None:
+        """Beside the watch: a scheduler that is away is asked for seconds, for each of its runs."""
+        if self._reconciling is None or not self._reconciling.is_alive():
+            self._reconciling = threading.Thread(target=self._reconciled, name="mlrun-reconcile", daemon=True)
+            self._reconciling.start()
+
+    def _reconciled(self) -> None:
         from mlrun_jupyter.runs import supervise
 
-        supervise.reconcile(self._core.session.store, self._core.session.settings, patient=False)
+        try:
+            supervise.reconcile(self._core.session.store, self._core.session.settings, patient=False)
+        except Exception:
+            # the next one may do; nothing that is watched depends on it
+            if self._core.log is not None:
+                self._core.log.exception("whether runs are still alive cannot be seen")
 
     def _tell(self, watch: Any) -> None:
         from mlrun_jupyter_server.rest.features import feature_summary
@@ -278,13 +317,15 @@ class Events(Handler):
         asked = self.read_query(EventQuery)
         client = Client(asked.project, frozenset(uid for uid in asked.runs.split(",") if uid))
         hub = self.core.hub
-        missed = await hub.join(client, self.request.headers.get("Last-Event-ID", ""))
+        number, missed = await hub.join(client, self.request.headers.get("Last-Event-ID", ""))
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-cache, no-transform")
         # proxies are not to collect what is meant to flow
         self.set_header("X-Accel-Buffering", "no")
         try:
-            await self._write(f"retry: 1000\nevent: hello\ndata: {{\"server_time\": {time.time():.3f}}}\n\n")
+            # whoever comes back goes on from here; where something was missed, from what it is told of that
+            place = "" if missed else f"id: {number}\n"
+            await self._write(f"retry: 1000\n{place}event: hello\ndata: {{\"server_time\": {time.time():.3f}}}\n\n")
             for event in missed:
                 await self._send(event)
             while True:

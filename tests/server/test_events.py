@@ -19,7 +19,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from mlrun_jupyter.model.clock import iso, new_uid, now
+from mlrun_jupyter.model.names import FunctionRef
+from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.notebooks import journal
+from mlrun_jupyter_server.core import Core
+from mlrun_jupyter_server.events import LOOK, Client
 
 
 class Server:
@@ -139,9 +144,6 @@ def test_clients_hear_of_runs_and_lines_as_they_come_and_after_a_restart(server:
 
 
 def test_a_watch_tells_each_change_once_and_of_deletions_it_cannot_name(lab: Any) -> None:
-    from mlrun_jupyter.model.clock import iso, new_uid, now
-    from mlrun_jupyter.model.run import Run
-
     store = lab._session.store
     runs = [Run(uid=new_uid(), project="lab", name="one", created=iso(now()), updated=iso(now())) for _ in range(3)]
     store.create_run(runs[0])
@@ -157,35 +159,136 @@ def test_a_watch_tells_each_change_once_and_of_deletions_it_cannot_name(lab: Any
     watch.close()
 
 
-def test_a_client_that_comes_back_at_once_is_told_what_happens(lab: Any) -> None:
-    """As when the panel shows another project: the only client leaves and comes again, on a machine that is slow just then."""
-    from mlrun_jupyter.model.clock import iso, new_uid, now
-    from mlrun_jupyter.model.run import Run
-    from mlrun_jupyter_server.core import Core
-    from mlrun_jupyter_server.events import LOOK, Client
+class Busy(Core):
+    """Of a server on a machine that is slow just then."""
 
-    class Busy(Core):
-        part = 0.0
+    part = 0.0
 
-        async def call(self, *arguments: Any, **options: Any) -> Any:
-            await asyncio.sleep(self.part * LOOK)
-            return await super().call(*arguments, **options)
+    async def call(self, *arguments: Any, **options: Any) -> Any:
+        await asyncio.sleep(self.part * LOOK)
+        return await super().call(*arguments, **options)
 
-    async def visits() -> None:
+
+def with_hub(work: Callable[[Busy], Any]) -> None:
+    async def whole() -> None:
         core = Busy()
         try:
-            for core.part in (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-                client = Client("", frozenset())
-                await core.hub.join(client, "")
-                run = Run(uid=new_uid(), project="lab", name="one", created=iso(now()), updated=iso(now()))
-                await asyncio.to_thread(lab._session.store.create_run, run)
-                while (event := await asyncio.wait_for(client.next(), 30)) is not None and event.uid != run.uid:
-                    pass
-                core.hub.leave(client)
+            await work(core)
         finally:
             core.close()
 
-    asyncio.run(visits())
+    asyncio.run(whole())
+
+
+async def heard(client: Client, found: Callable[[Any], bool]) -> Any:
+    while True:
+        event = await asyncio.wait_for(client.next(), 30)
+        if event is not None and found(event):
+            return event
+
+
+def made_run(lab: Any, **given: Any) -> Run:
+    run = Run(uid=new_uid(), project="lab", name="one", created=iso(now()), updated=iso(now()), **given)
+    lab._session.store.create_run(run)
+    return run
+
+
+def test_a_client_that_comes_back_at_once_is_told_what_happens(lab: Any) -> None:
+    """As when the panel shows another project: the only client leaves and comes again."""
+
+    async def visits(core: Busy) -> None:
+        for core.part in (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+            client = Client("", frozenset())
+            await core.hub.join(client, "")
+            run = await asyncio.to_thread(made_run, lab)
+            await heard(client, lambda event, uid=run.uid: event.uid == uid)  # type: ignore[misc]
+            core.hub.leave(client)
+
+    with_hub(visits)
+
+
+def test_a_journal_is_read_on_for_who_joins_while_another_leaves(lab: Any) -> None:
+    async def visit(core: Busy) -> None:
+        run = await asyncio.to_thread(made_run, lab)
+        first, second = Client("", frozenset([run.uid])), Client("", frozenset([run.uid]))
+        await core.hub.join(first, "")
+        core.part = 0.2
+        joining = asyncio.create_task(core.hub.join(second, ""))
+        await asyncio.sleep(0.1 * LOOK)
+        core.hub.leave(first)
+        await joining
+        assert set(core.hub._readers) == {run.uid}
+
+    with_hub(visit)
+
+
+def test_a_run_that_is_gone_ends_nobodys_stream(lab: Any) -> None:
+    async def visit(core: Busy) -> None:
+        client = Client("lab", frozenset(["0123456789abcdef0123456789abcdef"]))
+        number, missed = await core.hub.join(client, "")
+        assert [(one.kind, one.uid) for one in missed] == [("run-deleted", "0123456789abcdef0123456789abcdef")] and number == missed[0].number
+        run = await asyncio.to_thread(made_run, lab)
+        await heard(client, lambda event: event.uid == run.uid)
+
+    with_hub(visit)
+
+
+def test_nothing_happens_unheard_after_the_number_that_a_client_begins_with(lab: Any) -> None:
+    async def visit(core: Busy) -> None:
+        first = Client("lab", frozenset())
+        number, missed = await core.hub.join(first, "")
+        assert not missed
+        core.hub.leave(first)
+        run = await asyncio.to_thread(made_run, lab)
+        again = Client("lab", frozenset())
+        _, missed = await core.hub.join(again, str(number))
+        if run.uid not in [event.uid for event in missed]:
+            await heard(again, lambda event: event.uid == run.uid)
+
+    with_hub(visit)
+
+
+def test_what_asks_long_whether_runs_live_keeps_no_event_waiting(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlrun_jupyter.runs import supervise
+
+    asked, over = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        asked.set()
+        over.wait(60)
+        raise OSError("no way to the scheduler")
+
+    monkeypatch.setattr(supervise, "reconcile", slow)
+
+    async def visit(core: Busy) -> None:
+        clients = [Client("lab", frozenset()) for _ in range(12)]
+        await asyncio.gather(*(core.hub.join(client, "") for client in clients))
+        await asyncio.to_thread(asked.wait, 30)
+        run = await asyncio.to_thread(made_run, lab)
+        for client in clients:
+            await heard(client, lambda event: event.uid == run.uid)
+        over.set()
+        # nobody is told to read all anew because of it
+        run = await asyncio.to_thread(made_run, lab)
+        event = await heard(clients[0], lambda event: event.kind == "reset" or event.uid == run.uid)
+        assert event.uid == run.uid
+
+    try:
+        with_hub(visit)
+    finally:
+        over.set()
+
+
+def test_a_function_is_told_of_with_all_its_tags_and_what_is_deleted_is_not_passed_over(lab: Any) -> None:
+    store = lab._session.store
+    function = store.list_functions("lab")[0][0]
+    watch = store.watch()
+    store.put_function(function, ("prod",))
+    told = until(lambda: [c for c in [watch.poll()] if c is not None and c.functions], "no function")[0].functions
+    assert [set(tags) for _, tags in told] == [{"latest", "prod"}]
+    store.delete_function(FunctionRef(function.name, "lab"))
+    assert not until(lambda: [c for c in [watch.poll()] if c is not None], "no word of the deletion")[0].complete
+    watch.close()
 
 
 def test_a_part_of_a_journal_begins_where_the_last_one_ended(tmp_path: Path) -> None:

@@ -119,7 +119,17 @@ class SqlWatch:
         same = sa.and_(f.c.project == tags.c.project, f.c.name == tags.c.name, f.c.hash == tags.c.hash)
         query = sa.select(tags.c.project, tags.c.name, tags.c.tag, tags.c.updated, f.c.doc).join(f, same)
         fresh = self._news("functions", list(c.execute(query.where(tags.c.updated >= self._from).order_by(tags.c.updated))), "updated")
-        return [(decode(row.doc, Function), (row.tag,)) for row in fresh]
+        found: dict[tuple[str, str, str], Function] = {}
+        for row in fresh:
+            function = decode(row.doc, Function)
+            found[function.project, function.name, function.hash] = function
+        return [(function, self._tags_of(c, function)) for function in list(found.values())[: MOST + 1]]
+
+    @staticmethod
+    def _tags_of(c: sa.Connection, function: Function) -> tuple[str, ...]:
+        tags = t.function_tags
+        query = sa.select(tags.c.tag).where(tags.c.project == function.project, tags.c.name == function.name, tags.c.hash == function.hash)
+        return tuple(sorted(c.execute(query).scalars()))
 
     def _artifacts(self, c: sa.Connection) -> list[tuple[Artifact, tuple[str, ...]]]:
         a, tags = t.artifacts, t.artifact_tags
@@ -158,8 +168,10 @@ class SqlWatch:
         return c.execute(sa.select(sa.func.count()).select_from(t.runs)).scalar() or 0
 
     @staticmethod
-    def _defined(c: sa.Connection) -> int:
-        return c.execute(sa.select(sa.func.count()).select_from(t.feature_objects)).scalar() or 0
+    def _defined(c: sa.Connection) -> list[int]:
+        """Of what may be deleted beside runs, how many there are."""
+        tables = (t.projects, t.functions, t.function_tags, t.artifacts, t.feature_objects)
+        return [c.execute(sa.select(sa.func.count()).select_from(table)).scalar() or 0 for table in tables]
 
     def _deleted(self, c: sa.Connection) -> tuple[list[str], bool]:
         """Runs that are gone, and whether these are all: fewer rows than the known ones account for means that they are not."""
@@ -175,8 +187,9 @@ class SqlWatch:
         gone = [uid for uid in uids if uid not in there]
         for uid in gone:
             del self._known[uid]
-        # which features are gone is not told one by one
-        return gone, count >= before - len(gone) and self._definitions >= defined
+        # which of the others are gone is not told one by one
+        fewer = any(now < earlier for now, earlier in zip(self._definitions, defined, strict=True))
+        return gone, count >= before - len(gone) and not fewer
 
     def close(self) -> None:
         if self._connection is not None:
