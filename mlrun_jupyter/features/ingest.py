@@ -147,6 +147,7 @@ def ingest(
     :param overwrite: replace the rows and the schema of the table.
     :param upsert: replace rows with the same keys and time; not of a set with aggregations.
     :param incremental: of a source with times only what is later than what was ingested from it before.
+    :param secret: the value of a secret by its name, for those that the source and the targets name.
     :raises FeatureDataError: for rows that cannot be features; nothing is written then.
     :raises SchemaDriftError: when the columns are not those of the table, as the set's policy says.
     """
@@ -187,7 +188,7 @@ def ingest(
             frame = _aggregated(place, document, rows, True).select(order)
             return frame
 
-        targets.check_copies(place, document, frame, overwrite=overwrite)
+        targets.check_copies(place, document, frame, overwrite=overwrite, secret=secret)
         if refused is not None and refused.height:
             there = table.version
             if there >= 0 and not overwrite:
@@ -201,7 +202,7 @@ def ingest(
         showing.show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
-        targets.write_copies(place, document, version)
+        targets.write_copies(place, document, version, secret=secret)
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
 
 

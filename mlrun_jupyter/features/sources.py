@@ -7,12 +7,12 @@ groups, a database gets it as a condition.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
 
@@ -25,11 +25,12 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.features import frames, tables
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.clock import parse
-from mlrun_jupyter.model.features import Source, passwords
+from mlrun_jupyter.model.features import Source, Target, passwords
 from mlrun_jupyter.model.passwords import bare
 from mlrun_jupyter.protocols.features import OfflineTable
 from mlrun_jupyter.secrets import Redactor, filled
 
+T = TypeVar("T", Source, Target)
 FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
 
@@ -116,6 +117,52 @@ def carry_watermark(table: OfflineTable, source: Source) -> None:
     carry_over(table, f"watermark:{before}", f"watermark:{name_of(source)}", lambda mark: int(parse(mark).timestamp() * 1_000_000))
 
 
+class Hidden(Redactor):
+    """Takes what is secret in an address and options out of a text that is shown.
+
+    :param values: secrets, and passwords.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        super().__init__(form for value in values for part in _and_folders(value) for form in (part, unquote(part), quote(part), quote(part, safe=""), quote_plus(part)))
+
+    def __call__(self, text: str) -> str:
+        # an address may be written in yet another form than those that are known
+        return bare(super().__call__(text))
+
+    def cause(self, error: Exception) -> Exception | None:
+        """The error that another comes of; nothing where its text may be secret, since a traceback shows it as it is."""
+        return None if self else error
+
+
+def resolved(one: T, secret: Callable[[str], str | None] | None, whose: str) -> tuple[T, Hidden]:
+    """With the values of its secrets, and what hides these and its passwords.
+
+    :param secret: the value of a secret by its name.
+    :param whose: for the message, when one is not there.
+    :raises SecretNotFoundError: for a name that nothing is known of.
+    """
+    values: list[str] = []
+
+    def noted(name: str) -> str | None:
+        found = secret(name) if secret else None
+        values.extend([found] if found is not None else [])
+        return found
+
+    made = msgspec.structs.replace(one, path=filled(one.path, noted, whose, url=True), attributes=filled(one.attributes, noted, whose))
+    values += [value for _, value in passwords(made)]
+    return made, Hidden(values)
+
+
+def _and_folders(value: str) -> Iterator[str]:
+    """Itself, and when it is an address what is told of one: its path, and the folders that this is in."""
+    yield value
+    path = value.partition("://")[2] or value
+    while "/" in path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
 def read(source: Source, *, time_field: str = "", after: datetime | None = None, secret: Any = None) -> Any:
     """The rows, as a polars frame.
 
@@ -126,10 +173,7 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
     :raises SecretNotFoundError: when a secret is not there.
     """
     shown = bare(source.path, database=source.kind == "sql")
-    source = msgspec.structs.replace(
-        source, path=filled(source.path, secret, "the source", url=True), attributes=filled(source.attributes, secret, "the source"),
-    )  # fmt: skip
-    hidden = Redactor(form for _, value in passwords(source) for form in {value, unquote(value)})
+    source, hidden = resolved(source, secret, "the source")
     start, end = tables.moment(source.start_time), tables.moment(source.end_time)
     readers = {"parquet": _parquet, "csv": _csv, "json": _json, "delta": _delta}
     if source.kind == "sql":
@@ -155,9 +199,9 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
         raise InputNotFoundError(
             f"{shown} cannot be read" if not missing else f"there is nothing at {shown}", why=hidden((str(error).splitlines() or [type(error).__name__])[0])[:300],
             next_step="correct the path, or look at the file",
-        ) from error  # fmt: skip
+        ) from hidden.cause(error)  # fmt: skip
     except ImportError as error:
-        raise MLRunMissingDependencyError(f"{shown} needs a driver", why=hidden(str(error)), next_step="install the fsspec driver of its scheme") from error
+        raise MLRunMissingDependencyError(f"{shown} needs a driver", why=hidden(str(error)), next_step="install the fsspec driver of its scheme") from hidden.cause(error)
 
 
 def _limited(frame: Any, column: str, kind: Any, start: datetime | None, end: datetime | None, after: datetime | None) -> Any:
@@ -223,7 +267,7 @@ def _bytes(path: str) -> bytes:
     return data
 
 
-def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, hidden: Redactor) -> Any:
+def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, hidden: Hidden) -> Any:
     import polars as pl
     import sqlalchemy as sa
 
@@ -249,4 +293,4 @@ def _sql(source: Source, column: str, start: datetime | None, end: datetime | No
     except sa.exc.SQLAlchemyError as error:
         raise InputNotFoundError(
             f"{source.name or 'the source'} cannot be read from its database", why=hidden(str(error).splitlines()[0]), next_step="look at its URL, table and time_field"
-        ) from error  # fmt: skip
+        ) from hidden.cause(error)  # fmt: skip

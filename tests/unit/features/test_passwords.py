@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from fsspec.implementations.local import LocalFileSystem
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, SecretNotFoundError
+from mlrun_jupyter.errors import (
+    InputNotFoundError,
+    MLRunInvalidArgumentError,
+    SecretNotFoundError,
+    StoreError,
+)
 from mlrun_jupyter.feature_files import read_definition
 from mlrun_jupyter.features import sources
 from mlrun_jupyter.features.places import Place
@@ -123,6 +131,35 @@ def test_a_set_reads_its_source_by_a_secret(place: Place, tmp_path: Path) -> Non
         fset.ingest(sources.SQLSource("q", "secret://NONE", "rows"))
     with pytest.raises(SecretNotFoundError):
         FeatureSet("clicks", entities=["key"], place=replace(place, secret=None), source=fset.document.source).ingest()
+
+
+def test_a_copy_lies_where_a_secret_says_and_nothing_tells_where(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hunter = tmp_path / "hunter2 & co"
+    values = {"OUT": str(hunter), "WHO": "hunter2 & co", "FILE": str(hunter / "copy.csv" / "x.csv")}
+    place = replace(place, secret=values.get)
+    fset = FeatureSet("clicks", entities=["key"], place=place)
+    rows = pl.DataFrame({"key": ["a"], "value": [1]})
+    fset.set_targets([Target("csv", "secret://OUT/in/copy.csv"), Target("parquet", "memory://secret://WHO/copy.parquet")])
+    fset.ingest(rows)
+    with fsspec.open("memory://hunter2%20%26%20co/copy.parquet") as file:
+        assert pl.read_parquet(file).equals(rows) and (hunter / "in" / "copy.csv").read_text() == "key,value\na,1\n"
+    (hunter / "copy.csv").touch()
+    for path in ("secret://FILE", "secret://OUT/copy.csv/x.csv", "ftp://u:secret://WHO@127.0.0.1:1/x.csv"):
+        fset.set_targets([Target("csv", path)])
+        with pytest.raises(StoreError, match="nothing was ingested") as caught:
+            fset.ingest(rows)
+        assert path in str(caught.value) and "hunter2" not in "".join(traceback.format_exception(caught.value))
+    fset.set_targets([Target("csv", "secret://OUT/x.csv")])
+    monkeypatch.setattr(LocalFileSystem, "mv", lambda self, one, other: (_ for _ in ()).throw(OSError(f"{one} stays")))
+    with pytest.raises(StoreError, match="the rows are stored, as version 1") as caught:
+        fset.ingest(rows)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    fset.set_targets([Target("csv", "secret://NONE/x.csv")])
+    with pytest.raises(SecretNotFoundError, match="'NONE' of the target"):
+        fset.ingest(rows)
+    assert place.table(fset.document).version == 1
+    for one in tmp_path.rglob("*"):
+        assert not one.is_file() or b"hunter2" not in one.read_bytes()
 
 
 def test_of_rows_that_are_read_once_nothing_secret_stays(place: Place, tmp_path: Path) -> None:
