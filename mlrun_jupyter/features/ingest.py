@@ -42,6 +42,7 @@ from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.steps import certify, collecting, compile_steps, describe
 from mlrun_jupyter.model.clock import iso, parse
 from mlrun_jupyter.model.features import FeatureSet, Source, Status
+from mlrun_jupyter.model.passwords import bare
 
 if TYPE_CHECKING:
     import polars as pl
@@ -295,12 +296,13 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
 
 @contextmanager
 def recorded(place: Place, document: FeatureSet, source: Source | None) -> Iterator[Any]:
+    """The run that an ingest is recorded on, with the address of the source, without what is secret in it; nothing where none is."""
     if place.begin is None:
         yield None
         return
     with place.begin(f"{document.name}-ingest", {"kind": "ingest"}) as run:
         if source is not None and source.path and not source.path.startswith("secret://") and source.kind != "sql":
-            run.used("source", source.path, "in")
+            run.used("source", bare(source.path), "in")
         run.used(document.name, f"store://feature-sets/{place.project}/{document.name}@{document.hash}", "out")
         yield run
 

@@ -72,11 +72,12 @@ def source_of(data: Any) -> Source | None:
     path = data if isinstance(data, str) else str(data) if hasattr(data, "__fspath__") else ""
     if not path:
         return None
-    name = path.rstrip("/").lower()
+    # what follows the path of an address says nothing of the file
+    name = (path.partition("?")[0] if "://" in path else path).rstrip("/").lower()
     kind = next((kind for ending, kind in FILES.items() if name.endswith(ending)), "")
     if not kind:
         raise MLRunInvalidArgumentError(
-            f"{path!r} does not say what is in it", why=f"endings that are known are {', '.join(FILES)}", next_step="use ParquetSource, CSVSource, JSONSource, DeltaSource or SQLSource"
+            f"{bare(path)!r} does not say what is in it", why=f"endings that are known are {', '.join(FILES)}", next_step="use ParquetSource, CSVSource, JSONSource, DeltaSource or SQLSource"
         )  # fmt: skip
     return Source(kind, path)
 
@@ -259,12 +260,18 @@ def _delta(source: Source) -> Any:
 def _bytes(path: str) -> bytes:
     import fsspec
 
-    files = fsspec.open_files(path, "rb", compression="infer")
-    if len(files) != 1:
-        raise FileNotFoundError(f"{path} names {len(files)} files")
-    with files[0] as file:
-        data: bytes = file.read()
-    return data
+    try:
+        files = fsspec.open_files(path, "rb", compression="infer")
+        if len(files) != 1:
+            raise FileNotFoundError(f"{path} names {len(files)} files")
+        with files[0] as file:
+            data: bytes = file.read()
+        return data
+    except (OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        # each file system has errors of its own
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, hidden: Hidden) -> Any:

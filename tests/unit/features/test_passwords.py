@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 import polars as pl
@@ -169,11 +176,52 @@ def test_of_rows_that_are_read_once_nothing_secret_stays(place: Place, tmp_path:
     with pytest.raises(InputNotFoundError) as caught:
         fset.ingest(sources.SQLSource("", "hunter2://u:hunter2@h/db", "rows"), incremental=True)
     assert "hunter2" not in str(caught.value)
-    # the path of a file is recorded with the run
-    with pytest.raises(MLRunInvalidArgumentError, match="password"):
-        fset.ingest(sources.CSVSource("", "https://h/x.csv?sig=hunter2"))
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"hunter2" not in path.read_bytes()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of files, which are read with ``?sig=hunter2%2Fx``, or with a header."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+
+    class Guarded(SimpleHTTPRequestHandler):
+        def send_head(self) -> Any:
+            path, _, query = self.path.partition("?")
+            if "hunter2/x" not in (unquote(query).removeprefix("sig="), self.headers.get("Authorization", "").removeprefix("Bearer ")):
+                return self.send_error(403)
+            self.path = path
+            return super().send_head()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_signed_address_is_read_and_neither_stored_recorded_nor_shown(place: Place, tmp_path: Path, served: str) -> None:
+    pl.DataFrame({"key": ["a"], "time": ["2026-05-01T10:00:00Z"]}).write_csv(tmp_path / "web" / "x.csv")
+    uses: list[tuple[str, ...]] = []
+    run = SimpleNamespace(uid="r1", used=lambda *use: uses.append(use), log_results=lambda _: None)
+    fset = FeatureSet("clicks", entities=["key"], timestamp_key="time", place=replace(place, begin=lambda *_: nullcontext(run)))
+    source = sources.CSVSource("", f"{served}/x.csv?sig=hunter2%2Fx")
+    assert fset.ingest(source, incremental=True).rows == 1
+    assert uses[0] == ("source", f"{served}/x.csv?sig=", "in")
+    assert fset.ingest(source.path).rows == 1
+    with pytest.raises(MLRunInvalidArgumentError, match="what is in it") as refused:
+        fset.ingest(f"{served}/x?sig=hunter2%2Fx")
+    assert "hunter2" not in str(refused.value)
+    for path in ("x.csv?sig=hunter2%2Fy", "none.csv?sig=hunter2%2Fx"):
+        with pytest.raises(InputNotFoundError) as caught:
+            fset.ingest(sources.CSVSource("", f"{served}/{path}"))
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        fset.set_source(source)
+    for one in tmp_path.rglob("*"):
+        assert not one.is_file() or b"hunter2" not in one.read_bytes()
 
 
 def test_a_stored_definition_from_before_is_refused_when_it_is_used(place: Place) -> None:
