@@ -226,13 +226,16 @@ def _new_rows(
 ) -> tuple[pl.DataFrame, dict[str, str], tuple[str, int] | None]:
     """What is later than what was ingested from the source before, the mark that says so, and its number."""
     column = source.time_field or document.timestamp_key
-    name = f"watermark:{sources.name_of(source)}"
-    found = sources.read(source, time_field=column, after=parse(marks[name]) if name in marks else None, secret=secret)
     if not column:
         raise FeatureError(f"{sources.called(source)} has no time to go by", why="the set has no timestamp_key either", next_step="set the source's time_field")
+    name = f"watermark:{sources.name_of(source)}"
+    found = sources.read(source, time_field=column, after=parse(marks[name]) if name in marks else None, secret=secret)
     if not found.height:
         return found, {}, None
-    newest = frames.moments(frames.plain(found)[column], notes.append).max()
+    rows = frames.plain(found)
+    if column not in rows.columns:
+        raise FeatureError(f"{sources.called(source)} has no column {column!r} to go by", why=f"nearest are {frames.near(column, rows.columns)}", next_step="set the source's time_field")
+    newest = frames.moments(rows[column], notes.append).max()
     assert isinstance(newest, datetime)
     # not by way of seconds, of which floats have no room for each microsecond
     return found, {name: iso(newest)}, (name, (newest - EPOCH) // timedelta(microseconds=1))

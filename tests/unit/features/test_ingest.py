@@ -366,6 +366,15 @@ def test_sources_that_are_called_alike_have_their_own_watermarks(place: Place, t
     assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "d" / "rows.parquet")), incremental=True).rows == 0
 
 
+def test_a_source_without_a_time_to_go_by_is_called_by_its_name_before_it_is_read(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(FeatureError, match=r"^rows\.parquet has no time to go by\n"):
+        FeatureSet("plain", entities=["key"], place=place).ingest(str(path), incremental=True)
+    frame("a").write_parquet(path)
+    with pytest.raises(MLRunInvalidArgumentError, match=r"rows\.parquet has no column 'tine' to go by\n.*nearest are time"):
+        made(place).ingest(sources.ParquetSource("", str(path), time_field="tine"), incremental=True)
+
+
 def test_a_watermark_under_a_name_from_before_goes_on_once(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fset = made(place)
     with monkeypatch.context() as before:
