@@ -7,7 +7,7 @@ groups, a database gets it as a condition.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -30,22 +30,26 @@ from mlrun_jupyter.model.passwords import bare
 from mlrun_jupyter.protocols.features import OfflineTable
 from mlrun_jupyter.secrets import Redactor, filled
 
+STORAGE = "storage_options"
 T = TypeVar("T", Source, Target)
 FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
 
 def CSVSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
-    """A CSV file. ``attributes`` go to :func:`polars.read_csv`."""
+    """A CSV file. ``attributes`` go to :func:`polars.read_csv`; of these ``storage_options`` go to the file system, as fsspec takes them.
+
+    >>> CSVSource("prices", "https://host/prices.csv", attributes={"storage_options": {"headers": {"Authorization": "Bearer secret://TOKEN"}}})
+    """
     return Source("csv", path, name, attributes or {}, time_field, **more)
 
 
 def ParquetSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
-    """A Parquet file, a folder of them, or a pattern."""
+    """A Parquet file, a folder of them, or a pattern; ``attributes`` as of :func:`CSVSource`."""
     return Source("parquet", path, name, attributes or {}, time_field, **more)
 
 
 def JSONSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
-    """A JSON file: a list of objects, or one object a line."""
+    """A JSON file: a list of objects, or one object a line; ``attributes`` as of :func:`CSVSource`."""
     return Source("json", path, name, attributes or {}, time_field, **more)
 
 
@@ -232,23 +236,26 @@ def _parquet(source: Source) -> Any:
     import polars as pl
 
     path = source.path.removeprefix("file://")
+    storage, options = _options(source)
     if _local(source.path):
-        return pl.scan_parquet(path, **source.attributes)
-    return pl.read_parquet(_bytes(path), **source.attributes)
+        return pl.scan_parquet(path, **options)
+    return pl.read_parquet(_bytes(path, storage), **options)
 
 
 def _csv(source: Source) -> Any:
     import polars as pl
 
-    return pl.read_csv(_bytes(source.path), **{"infer_schema_length": None, **source.attributes})
+    storage, options = _options(source)
+    return pl.read_csv(_bytes(source.path, storage), **{"infer_schema_length": None, **options})
 
 
 def _json(source: Source) -> Any:
     import polars as pl
 
-    data = _bytes(source.path)
+    storage, options = _options(source)
+    data = _bytes(source.path, storage)
     whole = data.lstrip()[:1] == b"["
-    return pl.read_json(data, **source.attributes) if whole else pl.read_ndjson(data, **{"infer_schema_length": None, **source.attributes})
+    return pl.read_json(data, **options) if whole else pl.read_ndjson(data, **{"infer_schema_length": None, **options})
 
 
 def _delta(source: Source) -> Any:
@@ -257,16 +264,37 @@ def _delta(source: Source) -> Any:
     return pl.scan_delta(source.path, **source.attributes)
 
 
-def _bytes(path: str) -> bytes:
+def _options(source: Source) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Those of the file system, and the others."""
+    return storage_options(source), {name: value for name, value in source.attributes.items() if name != STORAGE}
+
+
+def storage_options(one: Source | Target) -> Mapping[str, Any]:
+    """What the file system is given; secrets are to be filled in.
+
+    :raises MLRunInvalidArgumentError: when they are no options.
+    """
+    found = one.attributes.get(STORAGE) or {}
+    if not isinstance(found, Mapping):
+        raise MLRunInvalidArgumentError(f"{STORAGE} are a {type(found).__name__}", why="they are options of a file system by their names", next_step=f"write {STORAGE}={{'name': value}}")
+    return found
+
+
+def _bytes(path: str, storage: Mapping[str, Any]) -> bytes:
     import fsspec
 
     try:
-        files = fsspec.open_files(path, "rb", compression="infer")
+        files = fsspec.open_files(path, "rb", compression="infer", **storage)
         if len(files) != 1:
             raise FileNotFoundError(f"{path} names {len(files)} files")
         with files[0] as file:
             data: bytes = file.read()
         return data
+    except FileNotFoundError as error:
+        if error.__cause__ is None or isinstance(error.__cause__, FileNotFoundError):
+            raise
+        # to HTTP whatever is not given out is not there
+        raise OSError(f"{type(error.__cause__).__name__}: {error.__cause__}") from error
     except (OSError, ImportError, MemoryError):
         raise
     except Exception as error:

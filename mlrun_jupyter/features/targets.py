@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -42,8 +42,9 @@ def check_copies(place: Place, document: FeatureSet, frame: pl.DataFrame, *, ove
         if missing:
             raise FeatureError(f"the rows of {document.name!r} have no column {missing[0]!r} to write to {target.path}", why=f"nearest are {frames.near(missing[0], empty.columns)}", next_step="name one of its columns")
         filled, hidden = sources.resolved(target, secret, "the target")
+        storage = sources.storage_options(filled)
         try:
-            fs, _, part = _part_of(filled.path)
+            fs, _, part = _part_of(filled.path, storage)
             try:
                 with fs.open(part, "wb") as file:
                     _written_as(empty.select(target.columns or pl.all()), file, target.kind)
@@ -67,7 +68,7 @@ def write_copies(place: Place, document: FeatureSet, version: int, *, secret: Ca
         try:
             filled, hidden = sources.resolved(target, secret, "the target")
             rows = tables.snapshot(place, document, version).scan(list(target.columns) or None).collect().sort(ARRIVAL)
-            write_file(rows.drop(ARRIVAL), filled.path, target.kind)
+            write_file(rows.drop(ARRIVAL), filled.path, target.kind, sources.storage_options(filled))
         except Exception as error:
             raise StoreError(
                 f"{target.path} could not be written", why=hidden(f"{type(error).__name__}: {error}"),
@@ -75,9 +76,12 @@ def write_copies(place: Place, document: FeatureSet, version: int, *, secret: Ca
             ) from hidden.cause(error)  # fmt: skip
 
 
-def write_file(frame: pl.DataFrame, path: str, kind: str) -> str:
-    """Write a file, whole or not at all; returns its path."""
-    fs, place, part_of = _part_of(path)
+def write_file(frame: pl.DataFrame, path: str, kind: str, storage: Mapping[str, Any] = {}) -> str:
+    """Write a file, whole or not at all; returns its path.
+
+    :param storage: options of the file system.
+    """
+    fs, place, part_of = _part_of(path, storage)
     try:
         with fs.open(part_of, "wb") as file:
             _written_as(frame, file, kind)
@@ -96,10 +100,10 @@ def _written_as(frame: pl.DataFrame, file: Any, kind: str) -> None:
         frame.write_csv(file)
 
 
-def _part_of(path: str) -> tuple[Any, str, str]:
+def _part_of(path: str, storage: Mapping[str, Any]) -> tuple[Any, str, str]:
     """The file system, the path there, and a file beside it to write at first; the folder is made."""
     import fsspec
 
-    fs, place = fsspec.core.url_to_fs(path)
+    fs, place = fsspec.core.url_to_fs(path, **storage)
     fs.makedirs(fs._parent(place), exist_ok=True)
     return fs, place, f"{place}.{uuid4().hex[:8]}.part"

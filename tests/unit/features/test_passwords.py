@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
@@ -222,6 +223,63 @@ def test_a_signed_address_is_read_and_neither_stored_recorded_nor_shown(place: P
         fset.set_source(source)
     for one in tmp_path.rglob("*"):
         assert not one.is_file() or b"hunter2" not in one.read_bytes()
+
+
+def test_options_of_the_file_system_reach_it_and_their_secrets_are_filled_in_when_it_is_read(place: Place, tmp_path: Path, served: str) -> None:
+    rows = pl.DataFrame({"key": ["a"], "value": [1]})
+    rows.write_csv(tmp_path / "web" / "x.csv", separator=";")
+    rows.write_ndjson(tmp_path / "web" / "x.jsonl")
+    (tmp_path / "web" / "x.json").write_text('[{"key": "a", "value": 1}]')
+    rows.write_parquet(tmp_path / "web" / "x.parquet")
+    rows.write_csv(tmp_path / "x.csv")
+    rows.write_parquet(tmp_path / "x.parquet")
+    place = replace(place, secret={"TOKEN": "hunter2/x", "BAD": "hunter2/y"}.get)
+
+    def options(name: str) -> dict[str, Any]:
+        return {"storage_options": {"headers": {"Authorization": f"Bearer secret://{name}"}}}
+
+    made = FeatureSet("clicks", entities=["key"], place=place)
+    for source in (
+        sources.CSVSource("", f"{served}/x.csv", attributes={**options("TOKEN"), "separator": ";"}), sources.JSONSource("", f"{served}/x.jsonl", attributes=options("TOKEN")),
+        sources.JSONSource("", f"{served}/x.json", attributes=options("TOKEN")), sources.ParquetSource("", f"{served}/x.parquet", attributes=options("TOKEN")),
+        sources.CSVSource("", f"{served}/x.csv", attributes={"storage_options": {"client_kwargs": options("TOKEN")["storage_options"]}, "separator": ";"}),
+        # one on this machine has none, and takes them
+        sources.CSVSource("", str(tmp_path / "x.csv"), attributes=options("TOKEN")), sources.ParquetSource("", str(tmp_path / "x.parquet"), attributes=options("TOKEN")),
+    ):  # fmt: skip
+        assert made.set_source(source).preview(df_module="polars").equals(rows), source
+    made.set_source(sources.ParquetSource("", f"{served}/x.parquet", attributes=options("TOKEN")))
+    assert made.ingest().rows == 1 and "Bearer secret://TOKEN" in made.to_yaml()
+    with pytest.raises(InputNotFoundError, match="403") as caught:
+        made.ingest(sources.CSVSource("", f"{served}/x.csv", attributes=options("BAD")))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(MLRunInvalidArgumentError, match="storage_options"):
+        made.ingest(sources.CSVSource("", f"{served}/x.csv", attributes={"storage_options": "anon"}))
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        made.set_source(sources.CSVSource("", f"{served}/x.csv", attributes={"storage_options": {"headers": {"Authorization": "Bearer hunter2 secret://TOKEN"}}}))
+    for one in tmp_path.rglob("*"):
+        assert not one.is_file() or b"hunter2" not in one.read_bytes()
+
+
+def test_options_of_the_file_system_reach_it_when_a_copy_is_written(place: Place) -> None:
+    class Guarded(MemoryFileSystem):
+        cachable = False
+
+        def __init__(self, *, token: str = "", **more: Any) -> None:
+            super().__init__(**more)
+            if token != "hunter2":
+                raise PermissionError(f"{token!r} is not known here")
+
+    fsspec.register_implementation("guarded", Guarded, clobber=True)
+    fset = FeatureSet("clicks", entities=["key"], place=replace(place, secret={"TOKEN": "hunter2", "BAD": "hunter3"}.get))
+    for name in ("BAD", "TOKEN"):
+        fset.set_targets([Target("csv", "guarded://b/x.csv", attributes={"storage_options": {"token": f"secret://{name}"}})])
+        if name == "BAD":
+            with pytest.raises(StoreError, match="PermissionError: '••") as caught:
+                fset.ingest(pl.DataFrame({"key": ["a"]}))
+            assert "hunter3" not in "".join(traceback.format_exception(caught.value))
+    assert fset.ingest(pl.DataFrame({"key": ["a"]})).version == 0
+    with fsspec.open("guarded://b/x.csv", token="hunter2") as file:
+        assert file.read() == b"key\na\n"
 
 
 def test_a_stored_definition_from_before_is_refused_when_it_is_used(place: Place) -> None:
