@@ -75,10 +75,13 @@ class _Follower:
         self.overwrite, self.upsert, self.until_idle, self.max_events = overwrite, upsert, until_idle, max_events
         self.run, self.say = run, say
         settings = source.attributes
-        self.batch, self.seconds = int(settings.get("batch", 10_000)), float(settings.get("seconds", 5.0))
-        self.on_loss = str(settings.get("on_loss", "error"))
+        batch, seconds, self.on_loss = settings.get("batch", 10_000), settings.get("seconds", 5.0), str(settings.get("on_loss", "error"))
+        try:
+            self.batch, self.seconds = int(batch), float(seconds)
+        except (TypeError, ValueError):
+            self.batch = self.seconds = -1
         if self.batch < 1 or self.seconds < 0 or self.on_loss not in ("error", "notice"):
-            raise MLRunInvalidArgumentError("the stream's settings cannot be right", why=f"batch {self.batch}, seconds {self.seconds:g}, on_loss {self.on_loss!r}", next_step="batch is at least 1, seconds at least 0, on_loss error or notice")
+            raise MLRunInvalidArgumentError("the stream's settings cannot be right", why=f"batch {batch!r}, seconds {seconds!r}, on_loss {self.on_loss!r}", next_step="batch is at least 1, seconds at least 0, on_loss error or notice")
         self.mark = f"{OFFSETS}{mark_of(source)}"
         self.table = place.table(document)
         self.notes: list[str] = []

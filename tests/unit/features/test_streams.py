@@ -32,6 +32,7 @@ from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.features.sources import ParquetSource
 from mlrun_jupyter.features.steps import Enrich, Extend, Filter
 from mlrun_jupyter.features.streams import follow as following
 from mlrun_jupyter.features.streams.follow import follow
@@ -570,7 +571,7 @@ def test_events_are_written_within_the_seconds_that_were_said(place: Place, push
     assert done[0].rows == 2 and [one["rows"] for one in fset.history()] == [1, 1]
 
 
-@pytest.mark.parametrize("settings", [{"batch": 0}, {"on_loss": "shrug"}, {"time_unit": "h"}, {"decoder": "xml"}])
+@pytest.mark.parametrize("settings", [{"batch": 0}, {"batch": "many"}, {"seconds": [1]}, {"on_loss": "shrug"}, {"time_unit": "h"}, {"decoder": "xml"}])
 def test_settings_that_cannot_be_are_refused(place: Place, settings: dict[str, Any]) -> None:
     with pytest.raises(MLRunInvalidArgumentError):
         run(clicks(place), Events([event(0)]), settings=settings)
@@ -585,6 +586,25 @@ def test_options_that_there_are_not_are_refused(place: Place, tmp_path: Path) ->
         clicks(place).ingest(pl.DataFrame([event(0)]), until_idle=1.0)
     with pytest.raises(FeatureError, match="windows"):
         run(clicks(place).add_aggregation("value", ["sum"], ["1h"]), Events([event(0)]), upsert=True)
+
+
+def test_a_stream_starts_at_a_number_and_definitions_with_numbers_for_texts_are_refused(place: Place, push: Callable[..., Any]) -> None:
+    push([event(number) for number in range(3)])
+    stream = EVENT_SOURCES.load("stream")(StreamSource("clicks"), folder=place.streams)
+    stream.open()
+    second = stream.read(3, 0)[1].offset
+    for start, found in ((second, 2), (str(second), 2), (0, 3)):
+        fset = clicks(place, f"from-{start}-{type(start).__name__}", source=StreamSource("clicks", start=start))
+        assert fset.ingest(until_idle=0.0).rows == found
+    for start in (second + 1, 5, 1_000_000):
+        with pytest.raises(MLRunInvalidArgumentError, match=f"'{start}'.*\n.*\n.*offset at which an event begins"):
+            clicks(place).ingest(StreamSource("clicks", start=start), until_idle=0.0)
+    # what is stored would not be read again, and no other definition listed with it
+    for wrong in ({"ttl": 3600}, {"source": ParquetSource("p", "x.parquet", start_time=5)}, {"owner": datetime}):
+        with pytest.raises(MLRunInvalidArgumentError, match="cannot be stored"):
+            clicks(place, "wrong", **wrong)
+    assert clicks(place, "timed", source=ParquetSource("p", "x.parquet", start_time=START)).save() is None
+    assert [one.document.name for one in place.definitions.list_feature_objects("feature-set", "lab")].count("timed") == 1  # type: ignore[attr-defined]
 
 
 def test_a_commit_that_fails_writes_nothing_and_the_next_reader_has_all(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
