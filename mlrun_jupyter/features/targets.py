@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -43,16 +44,19 @@ def check_copies(place: Place, document: FeatureSet, frame: pl.DataFrame, *, ove
             raise FeatureError(f"the rows of {document.name!r} have no column {missing[0]!r} to write to {target.path}", why=f"nearest are {frames.near(missing[0], empty.columns)}", next_step="name one of its columns")
         filled, hidden = sources.resolved(target, secret, "the target")
         storage = sources.storage_options(filled)
+        # that CSV has no place for a type polars says of values alone
+        probe = empty.select(target.columns or pl.all()).clear(1 if target.kind == "csv" else 0)
         try:
             fs, _, part = _part_of(filled.path, storage)
             try:
                 with fs.open(part, "wb") as file:
-                    _written_as(empty.select(target.columns or pl.all()), file, target.kind)
+                    _written_as(probe, file, target.kind)
             finally:
                 if fs.exists(part):
                     fs.rm(part)
         except pl.exceptions.PolarsError as error:
-            raise FeatureError(f"the rows of {document.name!r} cannot be written to {target.path}", why=hidden(str(error).splitlines()[0]), next_step="use a parquet target, or name its columns without such ones") from hidden.cause(error)
+            why = next((f"{one.name!r} is {frames.value_type(one.dtype)}: " for one in probe if not _holds(one, target.kind)), "") + str(error).splitlines()[0]
+            raise FeatureError(f"the rows of {document.name!r} cannot be written to {target.path}", why=hidden(why), next_step="use a parquet target, or name its columns without such ones") from hidden.cause(error)
         except Exception as error:
             raise StoreError(f"{target.path} cannot be written", why=hidden(f"{type(error).__name__}: {error}"), next_step="give the target a path that can be written; nothing was ingested") from hidden.cause(error)
 
@@ -98,6 +102,17 @@ def _written_as(frame: pl.DataFrame, file: Any, kind: str) -> None:
         frame.write_parquet(file)
     else:
         frame.write_csv(file)
+
+
+def _holds(column: pl.Series, kind: str) -> bool:
+    """Whether a file of this kind can have the column."""
+    import polars as pl
+
+    try:
+        _written_as(column.to_frame(), BytesIO(), kind)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 def _part_of(path: str, storage: Mapping[str, Any]) -> tuple[Any, str, str]:

@@ -599,6 +599,37 @@ def test_a_copy_that_cannot_be_written_is_found_before_the_rows_are_stored(place
     assert fset.to_dataframe().shape[0] == 1
 
 
+@pytest.mark.parametrize(("value", "kind"), [([1], "list"), (b"a", "bytes"), (timedelta(seconds=1), "duration")])
+@pytest.mark.parametrize("dask", [False, True])
+def test_a_column_that_no_csv_file_holds_is_named_before_the_rows_are_stored(place: Place, tmp_path: Path, value: Any, kind: str, dask: bool) -> None:
+    import dask.dataframe as dd
+    from dask import config
+
+    rows = frame("a").with_columns(odd=pl.Series([value]))
+    with config.set({"dataframe.convert-string": False}):
+        given = dd.from_pandas(rows.to_pandas(), npartitions=1) if dask else rows
+    fset = made(place, schema_policy="add").set_targets([Target("csv", str(tmp_path / "copy.csv"))])
+    with pytest.raises(FeatureError, match=f"'odd' is {kind}.*\n.*parquet target"):
+        fset.ingest(given)
+    assert place.table(fset.document).version == -1
+    # one that the table has, and these rows not
+    made(place).ingest(rows)
+    for batch in (frame("b"), frame("b", value=1)):
+        with pytest.raises(FeatureError, match="'odd'"):
+            fset.ingest(batch)
+    assert place.table(fset.document).version == 0 and not list(tmp_path.glob("copy*"))
+    fset.set_targets([Target("csv", str(tmp_path / "copy.csv"), columns=("key", "value")), Target("parquet", str(tmp_path / "copy.parquet"))])
+    fset.ingest(frame("b"))
+    assert (tmp_path / "copy.csv").read_text() == "key,value\na,1.0\nb,1.0\n" and pl.read_parquet(tmp_path / "copy.parquet")["odd"].to_list() == [value, None]
+
+
+def test_a_copy_of_a_column_that_becomes_wider_is_written(place: Place, tmp_path: Path) -> None:
+    fset = made(place, schema_policy="evolve").set_targets([Target("csv", str(tmp_path / "copy.csv"))])
+    fset.ingest(frame("a").with_columns(value=pl.lit(1, pl.Int16)))
+    fset.ingest(frame("b").with_columns(value=pl.lit(2**40)))
+    assert [line.rpartition(",")[2] for line in (tmp_path / "copy.csv").read_text().split()] == ["value", "1", str(2**40)]
+
+
 def test_sets_and_vectors_show_themselves(place: Place) -> None:
     fset = made(place, description="<b>")
     fset.ingest(frame("a"))

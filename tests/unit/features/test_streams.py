@@ -23,6 +23,7 @@ from mlrun_jupyter.errors import (
     FeatureError,
     MLRunConflictError,
     MLRunInvalidArgumentError,
+    MLRunPreconditionFailedError,
     StoreError,
     StreamAwayError,
     StreamTrimmedError,
@@ -37,7 +38,7 @@ from mlrun_jupyter.features.steps import Enrich, Extend, Filter
 from mlrun_jupyter.features.streams import follow as following
 from mlrun_jupyter.features.streams.follow import follow
 from mlrun_jupyter.features.streams.sources import FileStreamSource, StreamSource, ingest_stream
-from mlrun_jupyter.model.features import Feature, Validator
+from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.protocols.streams import Message
 from mlrun_jupyter.registry import EVENT_SOURCES
 
@@ -605,6 +606,18 @@ def test_a_stream_starts_at_a_number_and_definitions_with_numbers_for_texts_are_
             clicks(place, "wrong", **wrong)
     assert clicks(place, "timed", source=ParquetSource("p", "x.parquet", start_time=START)).save() is None
     assert [one.document.name for one in place.definitions.list_feature_objects("feature-set", "lab")].count("timed") == 1  # type: ignore[attr-defined]
+
+
+def test_a_set_with_file_targets_takes_no_stream(project: Any, tmp_path: Path) -> None:
+    import mlrun_jupyter.feature_store as fstore
+
+    project.get_stream("clicks").push([event(0)])
+    fset = fstore.FeatureSet("clicks", entities=["key"], timestamp_key="time").set_targets([Target("csv", str(tmp_path / "copy.csv"))])
+    for reads in (lambda: fset.ingest(StreamSource("clicks"), until_idle=0.0), lambda: fstore.deploy_ingestion_service(fset, StreamSource("clicks"))):
+        with pytest.raises(MLRunPreconditionFailedError, match=r"csv file[^$]*set_targets\(\['offline', 'online'\]\)"):
+            reads()
+    assert fset.history() == [] and not (tmp_path / "copy.csv").exists() and not list(project.list_runs())
+    assert fset.set_targets().ingest(StreamSource("clicks"), until_idle=0.0).rows == 1
 
 
 def test_a_commit_that_fails_writes_nothing_and_the_next_reader_has_all(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
