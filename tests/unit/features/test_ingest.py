@@ -326,6 +326,34 @@ def test_refused_rows_are_there_before_the_others_and_not_twice_when_these_are_t
     assert [one["key"] for one in put_aside(place)] == ["x", "y", "y", "z"]
 
 
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("dask", [False, True])
+def test_a_batch_of_which_every_row_is_refused_is_empty_and_they_are_put_aside(place: Place, online: LmdbStore, dask: bool, there: bool) -> None:
+    import dask.dataframe as dd
+
+    fset = guarded(place)
+    if there:
+        fset.ingest(frame("a"))
+    rows = pl.concat([frame("x", value=-1.0), frame("y", value=-2.0), frame("z", value=-3.0, hour=1)])
+    found = fset.ingest(dd.from_pandas(rows.to_pandas(), npartitions=3) if dask else rows)
+    assert (found.rows, found.refused, found.version) == (0, 3, int(there)) and "3 rows went into the quarantine" in found.notes
+    assert found.frame.schema == frame("a").schema and not found.frame.height and found.report["value.range"]["rows"] == 3
+    assert [one["key"] for one in put_aside(place)] == ["x", "y", "z"]
+    assert fset.status.rows == int(there) and fset.status.version == found.version and fset.to_dataframe(df_module="polars").height == int(there)
+    # the next batch goes on from there
+    fset.ingest(frame("b", hour=2))
+    assert fset.to_dataframe(df_module="polars")["key"].to_list() == ["a", "b"][1 - there :]
+    for time in (None, 1):
+        with pytest.raises(SchemaDriftError):
+            wrong = rows.with_columns(wind=pl.lit(time, pl.Int64))
+            fset.ingest(dd.from_pandas(wrong.to_pandas(), npartitions=2) if dask else wrong)
+    assert len(put_aside(place)) == 3
+    # nothing is refused, and no step lets a row through
+    fset.graph.to(Filter("value > 1000"))
+    nothing = fset.ingest(dd.from_pandas(frame("n").to_pandas(), npartitions=1) if dask else frame("n"))
+    assert (nothing.rows, nothing.refused) == (0, 0)
+
+
 def test_refused_rows_of_other_types_stay_as_they_were_as_text(place: Place) -> None:
     fset = guarded(place)
     fset.ingest(pl.concat([frame("a", value=1), frame("x", value=-1)]))
