@@ -23,8 +23,9 @@ from mlrun_jupyter.errors import (
     StoreError,
     StreamAwayError,
     StreamTrimmedError,
+    TableChangedError,
 )
-from mlrun_jupyter.features import frames, sources, tables
+from mlrun_jupyter.features import frames, quarantine, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import Ingested
 from mlrun_jupyter.features.offline_write import OFFSETS, write
@@ -308,12 +309,25 @@ class _Follower:
         return rows
 
     def _put_aside(self, aside: pl.DataFrame, at: Mapping[str, Any], again: bool) -> None:
-        try:
-            self.aside.append(aside.to_arrow(), marks={self.mark: json.dumps(at)}, transaction=(self.mark, int(at["number"])))
-        except MLRunConflictError as error:
-            # it is there from before the kill
-            if not again:
-                raise self._rival(error) from error
+        import polars as pl
+
+        for _ in range(quarantine.ATTEMPTS):
+            version, rows = self.aside.version, aside
+            if version >= 0:
+                version, schema, _ = self.aside.snapshot()
+                rows = quarantine.fitting(aside, dict(pl.Schema(schema)))
+            try:
+                self.aside.append(rows.to_arrow(), marks={self.mark: json.dumps(at)}, transaction=(self.mark, int(at["number"])), expected_version=version)
+                return
+            except TableChangedError as error:
+                # another put rows aside, and with them may have come other columns
+                wrong: MLRunConflictError = error
+            except MLRunConflictError as error:
+                # it is there from before the kill
+                if not again:
+                    raise self._rival(error) from error
+                return
+        raise quarantine.busy(self.document, wrong)
 
     def _rival(self, error: MLRunConflictError) -> MLRunConflictError:
         return MLRunConflictError(

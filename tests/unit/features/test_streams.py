@@ -276,6 +276,53 @@ def test_an_event_that_a_step_or_validator_cannot_take_is_put_aside_alone(place:
     assert [text[:51] for text in sorted(row["quarantine_reasons"] for row in aside(fset))] == ["the step '_Picky' failed: ValueError: no 13 here; t", "value is greater than 50"]
 
 
+@pytest.mark.parametrize("kind", ["int", "str"])
+def test_what_is_put_aside_stays_what_it_was_when_the_quarantine_has_other_types(place: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def rules(kind: str) -> Validator:
+        return Validator(kind="regex", regex="ok.*", severity="error") if kind == "str" else Validator(kind="range", min=0, severity="error")
+
+    bad, good = (("no", "ok") if kind == "str" else (-1, 1))
+    first = clicks(place).add_feature(Feature("value", validator=rules(kind)))
+    run(first, Events([event(0, good), event(1, bad)]), settings={"schema": {**SCHEMA, "value": kind}})
+    later = clicks(place).add_feature(Feature("value", validator=rules("float")))
+    events = Events([event(2, 1.5), event(3, -5.5), b"nope", event(4, -2.0)])
+    killed = DeltaTable.append
+
+    def once(self: Any, *args: Any, **options: Any) -> int:
+        if self.url.endswith("clicks"):
+            raise KeyboardInterrupt
+        return killed(self, *args, **options)
+
+    found = run(later, events, settings={"schema": SCHEMA}, overwrite=True)
+    assert (found.rows, found.refused) == (1, 3)
+    kept = sorted(aside(later), key=lambda row: str(row["time"]))
+    assert [row["value"] for row in kept] == [bad, None, None, None]
+    assert [row["quarantine_message"] and (row["quarantine_message"] if row["time"] is None else json.loads(row["quarantine_message"])["value"]) for row in kept] == [None, -5.5, -2.0, "nope"]
+    assert "quarantine_place" not in "".join(row["quarantine_message"] or "" for row in kept)
+    # after a kill they are there already, and are not put aside twice
+    monkeypatch.setattr(DeltaTable, "append", once)
+    more = Events([*(json.loads(one.value) if one.value != b"nope" else b"nope" for one in events.messages), event(5, -7.5), event(6, 2.5)])
+    with pytest.raises(KeyboardInterrupt):
+        run(later, more, settings={"schema": SCHEMA})
+    monkeypatch.undo()
+    assert run(later, more, settings={"schema": SCHEMA}).rows == 1 and [row["value"] for row in _rows(later)] == [1.5, 2.5]
+    assert [json.loads(row["quarantine_message"])["value"] for row in aside(later) if "-7.5" in (row["quarantine_message"] or "")] == [-7.5] and len(aside(later)) == 5
+
+
+def test_types_of_a_quarantine_that_another_makes_meanwhile_are_seen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = clicks(place).add_feature(Feature("value", validator=Validator(kind="range", min=0, severity="error")))
+    append = DeltaTable.append
+
+    def late(self: Any, *args: Any, **options: Any) -> int:
+        monkeypatch.undo()
+        fset.place().offline.table("lab", "clicks.quarantine").append(pl.DataFrame({"value": [-1]}).to_arrow())
+        return append(self, *args, **options)
+
+    monkeypatch.setattr(DeltaTable, "append", late)
+    run(fset, Events([event(0), event(1, -5.5)]), settings={"schema": SCHEMA})
+    assert [json.loads(row["quarantine_message"])["value"] for row in aside(fset) if row["key"]] == [-5.5]
+
+
 class _Picky:
     def do(self, event: dict[str, Any]) -> dict[str, Any]:
         if event["value"] == 13:
