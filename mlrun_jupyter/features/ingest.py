@@ -197,7 +197,7 @@ def ingest(
                 frames.check_schema(tables.snapshot(place, document).schema, dict(frame.schema), document.schema_policy, document.name)
             quarantine.put_aside(place, document, refused, there)
             notes.append(f"{refused.height} rows went into the quarantine")
-        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None, seen=seen, renew=renewed if document.aggregations and not overwrite else None)
+        version, _ = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None, seen=seen, renew=renewed if document.aggregations and not overwrite else None)
         bring_online(place, document)
         stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
         showing.show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))

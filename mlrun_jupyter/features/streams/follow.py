@@ -295,7 +295,8 @@ class _Follower:
         fresh = self.overwrite or self.version < 0
         before = self.version
         try:
-            self.version = write(
+            # others may have numbered rows since
+            self.version, began = write(
                 self.place, self.document, rows, began, overwrite=self.overwrite, upsert=self.upsert and not self.overwrite, run=self.run.uid if self.run else "",
                 marks=marks, transaction=(self.mark, number), streamed=True,
             )  # fmt: skip

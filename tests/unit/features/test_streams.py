@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -28,10 +30,11 @@ from mlrun_jupyter.errors import (
     StreamAwayError,
     StreamTrimmedError,
 )
+from mlrun_jupyter.features import ingest as ingesting
 from mlrun_jupyter.features import windows
-from mlrun_jupyter.features.frames import ARRIVAL
+from mlrun_jupyter.features.frames import ARRIVAL, key_text
 from mlrun_jupyter.features.ingest import Ingested
-from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
 from mlrun_jupyter.features.sources import ParquetSource
 from mlrun_jupyter.features.steps import Enrich, Extend, Filter
@@ -497,6 +500,24 @@ def test_of_two_readers_of_one_stream_the_second_is_refused(place: Place) -> Non
     with pytest.raises(MLRunConflictError, match="another process reads stream:mem"):
         run(fset, Slow(events), settings={"schema": SCHEMA, "batch": 2})
     assert [row["time"] for row in _rows(fset)] == [START + timedelta(minutes=number) for number in range(6)]
+
+
+def test_rows_are_served_in_the_order_in_which_the_table_numbered_them(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = FeatureSet("clicks", entities=["key"], place=place)
+    plain = {"schema": {"key": "str", "value": "float"}}
+    assert run(fset, Events([{"key": "a", "value": 1.0}]), settings=plain).rows == 1
+    ahead = SimpleNamespace(time_ns=lambda: time.time_ns() + 3600 * 10**9, sleep=time.sleep)
+    monkeypatch.setattr(ingesting, "clock", ahead)
+    # another's clock is fast, and the stream's rows are numbered after its
+    fset.ingest(pl.DataFrame({"key": ["a", "b"], "value": [2.0, 2.0]}))
+    monkeypatch.undo()
+    events = Events([{"key": "a", "value": 1.0}, {"key": "a", "value": 3.0}, {"key": "b", "value": 4.0}, {"key": "a", "value": 5.0}])
+    run(fset, events, settings={**plain, "batch": 1})
+    rows = pl.read_parquet(place.table(fset.document).files()).sort(ARRIVAL)
+    assert rows["value"].to_list() == [1.0, 2.0, 2.0, 3.0, 4.0, 5.0] and rows[ARRIVAL].is_unique().all()
+    table = online_table(fset.status, "clicks")
+    served = {key: (at, row["value"]) for key, at, row in place.online().scan(table)}  # type: ignore[misc]
+    assert served == {key_text([key]): rows.filter(pl.col("key") == key).select(ARRIVAL, "value").row(-1) for key in "ab"}
 
 
 def test_two_streams_write_one_set_each_from_its_own_position(place: Place) -> None:
