@@ -209,16 +209,22 @@ def ingest(
 
 def _check_ways(document: FeatureSet, source: Source | None, given: bool, *, overwrite: bool, upsert: bool, incremental: bool) -> None:
     """:raises FeatureError: when there is nothing to ingest, or not in this way."""
-    if upsert and document.aggregations:
-        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
-    if upsert and not identity(document):
-        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
+    if upsert:
+        check_upsert(document)
     if overwrite and (upsert or incremental):
         raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     if source is None and not given:
         raise FeatureError(f"{document.name!r} has nothing to ingest", why="no rows were given, and the set has no source", next_step="pass rows, a path or a source")
     if incremental and source is None:
         raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
+
+
+def check_upsert(document: FeatureSet) -> None:
+    """:raises FeatureError: when rows of the set cannot be replaced."""
+    if document.aggregations:
+        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
+    if not identity(document):
+        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
 
 
 def _new_rows(

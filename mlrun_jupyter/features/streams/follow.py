@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 from mlrun_jupyter.errors import (
     FeatureDataError,
-    FeatureError,
     MLRunConflictError,
     MLRunInvalidArgumentError,
     StoreError,
@@ -27,7 +26,7 @@ from mlrun_jupyter.errors import (
 )
 from mlrun_jupyter.features import frames, quarantine, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.ingest import Ingested
+from mlrun_jupyter.features.ingest import Ingested, check_upsert
 from mlrun_jupyter.features.offline_write import OFFSETS, write
 from mlrun_jupyter.features.online_write import bring_online, seen_mark
 from mlrun_jupyter.features.places import Place
@@ -61,9 +60,10 @@ def follow(
     :param run: that the ingest is recorded on; it tells how far it is.
     :param decoder: the function of the source's ``decoder``.
     :param say: is told what happens; else it is printed to standard error.
+    :raises FeatureError: when rows of the set cannot be replaced and are to be.
     """
-    if upsert and document.aggregations:
-        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
+    if upsert:
+        check_upsert(document)
     return _Follower(place, document, source, stream, overwrite, upsert, until_idle, max_events, run, decoder, say or _say).work()
 
 

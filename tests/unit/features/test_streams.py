@@ -597,6 +597,15 @@ def test_rows_are_replaced_where_events_are_sent_twice(place: Place) -> None:
     assert sorted(row["value"] for row in _rows(fset)) == [1.0, 2.0] and len(_rows(fset)) == 2
 
 
+def test_events_that_nothing_tells_apart_are_not_replaced(place: Place) -> None:
+    fset = FeatureSet("plain", place=place)
+    stream = Events([{"value": 1.0}])
+    with pytest.raises(FeatureError, match=r"cannot be replaced\n.*neither keys nor a timestamp_key"):
+        run(fset, stream, settings={"schema": {"value": "float"}}, upsert=True)
+    assert stream.at == 0 and place.table(fset.document).version == -1
+    assert run(fset, stream, settings={"schema": {"value": "float"}}).rows == 1
+
+
 def test_a_set_without_times_or_online_store_takes_events_too(tmp_path: Path) -> None:
     place = Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"))  # type: ignore[arg-type]
     fset = FeatureSet("plain", entities=["key"], place=place)
