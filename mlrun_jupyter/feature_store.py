@@ -55,6 +55,7 @@ from mlrun_jupyter.features.streams.sources import (
     StreamSource,
     homed,
     is_stream,
+    no_copies,
     no_password,
 )
 from mlrun_jupyter.features.validation import REASONS
@@ -277,6 +278,7 @@ def deploy_ingestion_service(
     stream = source if source is not None else fset.document.source
     if not is_stream(stream):
         raise MLRunInvalidArgumentError(f"{fset.name!r} has no stream to read", why="an ingestion service reads events as they come", next_step="pass RedisStreamSource(…), KafkaSource(…), StreamSource(…) or HttpSource()")
+    no_copies(fset.document)
     fset.save()
     given = {"featureset": fset.uri, "source": msgspec.to_builtins(no_password(homed(stream, fset.document))), "overwrite": overwrite, "upsert": upsert}
     ends = {key: value for key, value in (("until_idle", until_idle), ("max_events", max_events)) if value is not None}

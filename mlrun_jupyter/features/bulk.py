@@ -38,6 +38,7 @@ class Bulk:
     :ivar prepare: a partition to rows to write, rows refused and counts of the validators.
     :ivar there: the schema of the table; empty: there is none, or it is replaced.
     :ivar aside: is given all rows that were refused, when the last partition was read and none is committed yet.
+    :ivar nothing: the columns of the first partition of which no row was left; ``None``: there is no such one.
     """
 
     document: FeatureSet
@@ -52,6 +53,7 @@ class Bulk:
     stats: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     refused: list[Any] = field(default_factory=list)
+    nothing: Any = None
     error: MLRunError | None = None
 
     def reader(self) -> Any:
@@ -61,9 +63,12 @@ class Bulk:
         """
         import pyarrow as pa
 
-        self.rows, self.seen, self.head, self.stats, self.counts, self.refused = 0, 0, None, {}, {}, []
+        self.rows, self.seen, self.head, self.stats, self.counts, self.refused, self.nothing = 0, 0, None, {}, {}, [], None
         pieces = self._prepared()
         first = next(pieces, None)
+        if first is None and self.nothing is not None:
+            # no row is left, and the table has the columns that they would have had
+            first = self._taken(self.nothing)
         if first is None:
             raise FeatureDataError(f"there are no rows for {self.document.name!r}", why="all partitions are empty", next_step="look at the source of the frame")
         schema = dict(first.drop(ARRIVAL).schema)
@@ -111,8 +116,6 @@ class Bulk:
         return frame
 
     def _prepared(self) -> Iterator[pl.DataFrame]:
-        import polars as pl
-
         for number in range(self.data.npartitions):
             partition = self.data.partitions[number].compute()
             if not len(partition):
@@ -125,16 +128,23 @@ class Bulk:
             if refused is not None and refused.height:
                 self.refused.append(refused)
             if not frame.height:
+                self.nothing = frame if self.nothing is None else self.nothing
                 continue
-            if self.head is None:
-                self.head = frame.head(HEAD)
-            elif self.head.height < HEAD:
-                self.head = pl.concat([self.head, frame.head(HEAD - self.head.height)], how="diagonal_relaxed")
-            batch = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
-            self.stats = statistics.merge(self.stats, batch) if self.stats else batch
-            start = self.began + self.rows
-            self.rows += frame.height
-            yield frame.with_columns(pl.int_range(start, start + frame.height, dtype=pl.Int64).alias(ARRIVAL))
+            yield self._taken(frame)
+
+    def _taken(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows with their numbers, after what was to be seen of them."""
+        import polars as pl
+
+        if self.head is None:
+            self.head = frame.head(HEAD)
+        elif self.head.height < HEAD:
+            self.head = pl.concat([self.head, frame.head(HEAD - self.head.height)], how="diagonal_relaxed")
+        batch = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
+        self.stats = statistics.merge(self.stats, batch) if self.stats else batch
+        start = self.began + self.rows
+        self.rows += frame.height
+        return frame.with_columns(pl.int_range(start, start + frame.height, dtype=pl.Int64).alias(ARRIVAL))
 
     def _count(self, counts: Mapping[str, Any], height: int) -> None:
         """What the validators counted, as of all rows so far."""

@@ -42,6 +42,7 @@ from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.features.steps import certify, collecting, compile_steps, describe
 from mlrun_jupyter.model.clock import iso, parse
 from mlrun_jupyter.model.features import FeatureSet, Source, Status
+from mlrun_jupyter.model.passwords import bare
 
 if TYPE_CHECKING:
     import polars as pl
@@ -147,6 +148,7 @@ def ingest(
     :param overwrite: replace the rows and the schema of the table.
     :param upsert: replace rows with the same keys and time; not of a set with aggregations.
     :param incremental: of a source with times only what is later than what was ingested from it before.
+    :param secret: the value of a secret by its name, for those that the source and the targets name.
     :raises FeatureDataError: for rows that cannot be features; nothing is written then.
     :raises SchemaDriftError: when the columns are not those of the table, as the set's policy says.
     """
@@ -187,7 +189,7 @@ def ingest(
             frame = _aggregated(place, document, rows, True).select(order)
             return frame
 
-        targets.check_copies(place, document, frame, overwrite=overwrite)
+        targets.check_copies(place, document, frame, overwrite=overwrite, secret=secret)
         if refused is not None and refused.height:
             there = table.version
             if there >= 0 and not overwrite:
@@ -195,22 +197,20 @@ def ingest(
                 frames.check_schema(tables.snapshot(place, document).schema, dict(frame.schema), document.schema_policy, document.name)
             quarantine.put_aside(place, document, refused, there)
             notes.append(f"{refused.height} rows went into the quarantine")
-        version = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None, seen=seen, renew=renewed if document.aggregations and not overwrite else None)
+        version, _ = write(place, document, frame, began, overwrite=overwrite, upsert=upsert, run=run.uid if run else "", marks=marking, transaction=transaction, generation=marks.get("generation", "") if incremental else None, seen=seen, renew=renewed if document.aggregations and not overwrite else None)
         bring_online(place, document)
         stats = statistics.collect(frame, {name: frames.value_type(kind) for name, kind in frame.schema.items()})
         showing.show(place, document, frame, stats, frame.height, version, run.uid if run else "", certificates[0] if certificates else {}, appended=not (overwrite or upsert))
         if run is not None:
             run.log_results({"rows": frame.height, "version": version, "refused": refused.height if refused is not None else 0})
-        targets.write_copies(place, document, version)
+        targets.write_copies(place, document, version, secret=secret)
     return Ingested(frame, version, frame.height, refused.height if refused is not None else 0, tuple(dict.fromkeys(notes)), run.uid if run else "", counts)
 
 
 def _check_ways(document: FeatureSet, source: Source | None, given: bool, *, overwrite: bool, upsert: bool, incremental: bool) -> None:
     """:raises FeatureError: when there is nothing to ingest, or not in this way."""
-    if upsert and document.aggregations:
-        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
-    if upsert and not identity(document):
-        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
+    if upsert:
+        check_upsert(document)
     if overwrite and (upsert or incremental):
         raise FeatureError("overwrite replaces all rows", why="upsert and incremental keep those that are there", next_step="choose one of them")
     if source is None and not given:
@@ -219,18 +219,29 @@ def _check_ways(document: FeatureSet, source: Source | None, given: bool, *, ove
         raise FeatureError("rows that are handed over cannot be ingested incrementally", why="nothing says what of them is new", next_step="pass a source, or leave incremental away")
 
 
+def check_upsert(document: FeatureSet) -> None:
+    """:raises FeatureError: when rows of the set cannot be replaced."""
+    if document.aggregations:
+        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
+    if not identity(document):
+        raise FeatureError(f"rows of {document.name!r} cannot be replaced", why="it has neither keys nor a timestamp_key, which say what is the same row", next_step="give the set entities, or leave upsert away")
+
+
 def _new_rows(
     document: FeatureSet, source: Source, marks: Mapping[str, str], secret: Any, notes: list[str]
 ) -> tuple[pl.DataFrame, dict[str, str], tuple[str, int] | None]:
     """What is later than what was ingested from the source before, the mark that says so, and its number."""
     column = source.time_field or document.timestamp_key
-    name = f"watermark:{sources.name_of(source)}"
-    found = sources.read(source, time_field=column, after=parse(marks[name]) if name in marks else None, secret=secret)
     if not column:
         raise FeatureError(f"{sources.called(source)} has no time to go by", why="the set has no timestamp_key either", next_step="set the source's time_field")
+    name = f"watermark:{sources.name_of(source)}"
+    found = sources.read(source, time_field=column, after=parse(marks[name]) if name in marks else None, secret=secret)
     if not found.height:
         return found, {}, None
-    newest = frames.moments(frames.plain(found)[column], notes.append).max()
+    rows = frames.plain(found)
+    if column not in rows.columns:
+        raise FeatureError(f"{sources.called(source)} has no column {column!r} to go by", why=f"nearest are {frames.near(column, rows.columns)}", next_step="set the source's time_field")
+    newest = frames.moments(rows[column], notes.append).max()
     assert isinstance(newest, datetime)
     # not by way of seconds, of which floats have no room for each microsecond
     return found, {name: iso(newest)}, (name, (newest - EPOCH) // timedelta(microseconds=1))
@@ -294,12 +305,13 @@ def _partitions(place: Place, document: FeatureSet, data: Any, began: int, *, ov
 
 @contextmanager
 def recorded(place: Place, document: FeatureSet, source: Source | None) -> Iterator[Any]:
+    """The run that an ingest is recorded on, with the address of the source, without what is secret in it; nothing where none is."""
     if place.begin is None:
         yield None
         return
     with place.begin(f"{document.name}-ingest", {"kind": "ingest"}) as run:
         if source is not None and source.path and not source.path.startswith("secret://") and source.kind != "sql":
-            run.used("source", source.path, "in")
+            run.used("source", bare(source.path), "in")
         run.used(document.name, f"store://feature-sets/{place.project}/{document.name}@{document.hash}", "out")
         yield run
 

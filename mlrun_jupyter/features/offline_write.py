@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from mlrun_jupyter.errors import MLRunConflictError, TableChangedError
@@ -23,11 +23,18 @@ ARRIVED = "arrival"
 """The mark of a table that says the number of the row that arrived last; empty: the rows have to say it."""
 
 
+class Written(NamedTuple):
+    """:ivar version: of the table. :ivar began: the number of the first row."""
+
+    version: int
+    began: int
+
+
 def write(
     place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, *, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
     transaction: tuple[str, int] | None, streamed: bool = False, generation: str | None = None, seen: int | None = None,
     renew: Callable[[], pl.DataFrame] | None = None,
-) -> int:  # fmt: skip
+) -> Written:  # fmt: skip
     """One commit with rows and marks.
 
     :param began: of the first row, the number that says in which order rows came; that after the last of the table where this is more.
@@ -53,7 +60,7 @@ def write(
 def _written(
     place: Place, document: FeatureSet, frame: pl.DataFrame, began: int, overwrite: bool, upsert: bool, run: str, marks: Mapping[str, str],
     transaction: tuple[str, int] | None, streamed: bool, generation: str | None, seen: int | None,
-) -> int:  # fmt: skip
+) -> Written:  # fmt: skip
     import polars as pl
 
     table = place.table(document)
@@ -93,15 +100,15 @@ def _written(
             whole = pl.concat([frames.conform(old, {**merged, ARRIVAL: pl.Int64()}), numbered(frame).select([*merged, ARRIVAL])])
             if upsert:
                 whole = whole.unique(subset=identity(document), keep="last", maintain_order=True)
-            return table.overwrite(whole.to_arrow(), marks={**before, **marks}, transaction=transaction, expected_version=version)
+            return Written(table.overwrite(whole.to_arrow(), marks={**before, **marks}, transaction=transaction, expected_version=version), began)
     rows = numbered(frame).to_arrow()
     if upsert and not fresh:
-        return table.upsert(rows, identity(document), marks=marks, transaction=transaction, expected_version=version)
+        return Written(table.upsert(rows, identity(document), marks=marks, transaction=transaction, expected_version=version), began)
     if upsert:
         rows = pl.from_arrow(rows).unique(subset=identity(document), keep="last", maintain_order=True).to_arrow()
     if overwrite:
-        return table.overwrite(rows, marks=marks, transaction=transaction)
-    return table.append(rows, marks=marks, transaction=transaction, expected_version=version)
+        return Written(table.overwrite(rows, marks=marks, transaction=transaction), began)
+    return Written(table.append(rows, marks=marks, transaction=transaction, expected_version=version), began)
 
 
 def arrived(there: tables.Snapshot, marks: Mapping[str, str]) -> int:

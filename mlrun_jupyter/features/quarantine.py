@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlrun_jupyter.errors import MLRunConflictError, TableChangedError
 from mlrun_jupyter.features import frames
 from mlrun_jupyter.features.places import Place
-from mlrun_jupyter.features.streams.rows import MESSAGE
+from mlrun_jupyter.features.streams.rows import MESSAGE, PLACE
 from mlrun_jupyter.features.tables import Snapshot
 from mlrun_jupyter.features.validation import REASONS
 from mlrun_jupyter.model.features import FeatureSet
@@ -53,11 +53,15 @@ def put_aside(place: Place, document: FeatureSet, refused: pl.DataFrame, after: 
             return
         except TableChangedError as error:
             wrong = error
-    raise MLRunConflictError(f"rows of {document.name!r} could not be put aside, since others did it all the time", why=wrong.what, next_step="ingest again; nothing was written")
+    raise busy(document, wrong)
+
+
+def busy(document: FeatureSet, wrong: MLRunConflictError) -> MLRunConflictError:
+    return MLRunConflictError(f"rows of {document.name!r} could not be put aside, since others did it all the time", why=wrong.what, next_step="ingest again; nothing was written")
 
 
 def fitting(rows: pl.DataFrame, there: Mapping[str, Any]) -> pl.DataFrame:
-    """The rows with the columns of the quarantine: what another type cannot hold unchanged is null, and the row stands as JSON in the message.
+    """The rows with the columns of the quarantine: what another type cannot hold unchanged is null, and the row stands as JSON in the message, where it has none.
 
     :param there: the columns of the quarantine.
     """
@@ -67,8 +71,10 @@ def fitting(rows: pl.DataFrame, there: Mapping[str, Any]) -> pl.DataFrame:
     lost = [name for name, kind in other.items() if frames.wider(kind, rows.schema[name]) != kind and rows[name].null_count() < rows.height]
     if lost:
         told = rows.select(pl.any_horizontal(pl.col(name).is_not_null() for name in lost)).to_series()
-        texts = [json.dumps(row, default=str, ensure_ascii=False) if tell else None for tell, row in zip(told, rows.drop(REASONS).iter_rows(named=True), strict=True)]
-        rows = rows.with_columns(pl.Series(MESSAGE, texts, pl.String))
+        plain = rows.drop(REASONS, MESSAGE, PLACE, strict=False)
+        texts = [json.dumps(row, default=str, ensure_ascii=False) if tell else None for tell, row in zip(told, plain.iter_rows(named=True), strict=True)]
+        before = [pl.col(MESSAGE)] if MESSAGE in rows.columns else []
+        rows = rows.with_columns(pl.coalesce(*before, pl.Series(MESSAGE, texts, pl.String)).alias(MESSAGE))
     return rows.with_columns(pl.lit(None, kind).alias(name) if name in lost else pl.col(name).cast(kind) for name, kind in other.items())
 
 

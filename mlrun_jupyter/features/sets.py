@@ -242,9 +242,6 @@ class FeatureSet(Definition):
         if until_idle is not None or max_events is not None:
             raise MLRunInvalidArgumentError("until_idle and max_events are of streams", why="these rows are read at once", next_step="leave them away")
         found = source_of(stream)
-        if found is not None and found.kind != "sql":
-            # of a source that is not the set's own the path alone is stored: it is recorded with the run
-            model.no_password(msgspec.structs.replace(found, attributes={}))
         if found is not None and incremental and not self.document.passthrough:
             carry_watermark(self.place().table(self.document), found)
         return ingest(self.place(), self.document, source, overwrite=overwrite, upsert=upsert, incremental=incremental, secret=self.place().secret)

@@ -7,12 +7,12 @@ groups, a database gets it as a condition.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
 
@@ -25,26 +25,31 @@ from mlrun_jupyter.errors import (
 from mlrun_jupyter.features import frames, tables
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.clock import parse
-from mlrun_jupyter.model.features import Source, passwords
+from mlrun_jupyter.model.features import Source, Target, passwords
 from mlrun_jupyter.model.passwords import bare
 from mlrun_jupyter.protocols.features import OfflineTable
 from mlrun_jupyter.secrets import Redactor, filled
 
+STORAGE = "storage_options"
+T = TypeVar("T", Source, Target)
 FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json"}
 
 
 def CSVSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
-    """A CSV file. ``attributes`` go to :func:`polars.read_csv`."""
+    """A CSV file. ``attributes`` go to :func:`polars.read_csv`; of these ``storage_options`` go to the file system, as fsspec takes them.
+
+    >>> CSVSource("prices", "https://host/prices.csv", attributes={"storage_options": {"headers": {"Authorization": "Bearer secret://TOKEN"}}})
+    """
     return Source("csv", path, name, attributes or {}, time_field, **more)
 
 
 def ParquetSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
-    """A Parquet file, a folder of them, or a pattern."""
+    """A Parquet file, a folder of them, or a pattern; ``attributes`` as of :func:`CSVSource`."""
     return Source("parquet", path, name, attributes or {}, time_field, **more)
 
 
 def JSONSource(name: str = "", path: str = "", *, attributes: dict[str, Any] | None = None, time_field: str = "", **more: Any) -> Source:
-    """A JSON file: a list of objects, or one object a line."""
+    """A JSON file: a list of objects, or one object a line; ``attributes`` as of :func:`CSVSource`."""
     return Source("json", path, name, attributes or {}, time_field, **more)
 
 
@@ -71,11 +76,12 @@ def source_of(data: Any) -> Source | None:
     path = data if isinstance(data, str) else str(data) if hasattr(data, "__fspath__") else ""
     if not path:
         return None
-    name = path.rstrip("/").lower()
+    # what follows the path of an address says nothing of the file
+    name = (path.partition("?")[0] if "://" in path else path).rstrip("/").lower()
     kind = next((kind for ending, kind in FILES.items() if name.endswith(ending)), "")
     if not kind:
         raise MLRunInvalidArgumentError(
-            f"{path!r} does not say what is in it", why=f"endings that are known are {', '.join(FILES)}", next_step="use ParquetSource, CSVSource, JSONSource, DeltaSource or SQLSource"
+            f"{bare(path)!r} does not say what is in it", why=f"endings that are known are {', '.join(FILES)}", next_step="use ParquetSource, CSVSource, JSONSource, DeltaSource or SQLSource"
         )  # fmt: skip
     return Source(kind, path)
 
@@ -116,6 +122,52 @@ def carry_watermark(table: OfflineTable, source: Source) -> None:
     carry_over(table, f"watermark:{before}", f"watermark:{name_of(source)}", lambda mark: int(parse(mark).timestamp() * 1_000_000))
 
 
+class Hidden(Redactor):
+    """Takes what is secret in an address and options out of a text that is shown.
+
+    :param values: secrets, and passwords.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        super().__init__(form for value in values for part in _and_folders(value) for form in (part, unquote(part), quote(part), quote(part, safe=""), quote_plus(part)))
+
+    def __call__(self, text: str) -> str:
+        # an address may be written in yet another form than those that are known
+        return bare(super().__call__(text))
+
+    def cause(self, error: Exception) -> Exception | None:
+        """The error that another comes of; nothing where its text may be secret, since a traceback shows it as it is."""
+        return None if self else error
+
+
+def resolved(one: T, secret: Callable[[str], str | None] | None, whose: str) -> tuple[T, Hidden]:
+    """With the values of its secrets, and what hides these and its passwords.
+
+    :param secret: the value of a secret by its name.
+    :param whose: for the message, when one is not there.
+    :raises SecretNotFoundError: for a name that nothing is known of.
+    """
+    values: list[str] = []
+
+    def noted(name: str) -> str | None:
+        found = secret(name) if secret else None
+        values.extend([found] if found is not None else [])
+        return found
+
+    made = msgspec.structs.replace(one, path=filled(one.path, noted, whose, url=True), attributes=filled(one.attributes, noted, whose))
+    values += [value for _, value in passwords(made)]
+    return made, Hidden(values)
+
+
+def _and_folders(value: str) -> Iterator[str]:
+    """Itself, and when it is an address what is told of one: its path, and the folders that this is in."""
+    yield value
+    path = value.partition("://")[2] or value
+    while "/" in path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
 def read(source: Source, *, time_field: str = "", after: datetime | None = None, secret: Any = None) -> Any:
     """The rows, as a polars frame.
 
@@ -126,10 +178,7 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
     :raises SecretNotFoundError: when a secret is not there.
     """
     shown = bare(source.path, database=source.kind == "sql")
-    source = msgspec.structs.replace(
-        source, path=filled(source.path, secret, "the source", url=True), attributes=filled(source.attributes, secret, "the source"),
-    )  # fmt: skip
-    hidden = Redactor(form for _, value in passwords(source) for form in {value, unquote(value)})
+    source, hidden = resolved(source, secret, "the source")
     start, end = tables.moment(source.start_time), tables.moment(source.end_time)
     readers = {"parquet": _parquet, "csv": _csv, "json": _json, "delta": _delta}
     if source.kind == "sql":
@@ -155,9 +204,9 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
         raise InputNotFoundError(
             f"{shown} cannot be read" if not missing else f"there is nothing at {shown}", why=hidden((str(error).splitlines() or [type(error).__name__])[0])[:300],
             next_step="correct the path, or look at the file",
-        ) from error  # fmt: skip
+        ) from hidden.cause(error)  # fmt: skip
     except ImportError as error:
-        raise MLRunMissingDependencyError(f"{shown} needs a driver", why=hidden(str(error)), next_step="install the fsspec driver of its scheme") from error
+        raise MLRunMissingDependencyError(f"{shown} needs a driver", why=hidden(str(error)), next_step="install the fsspec driver of its scheme") from hidden.cause(error)
 
 
 def _limited(frame: Any, column: str, kind: Any, start: datetime | None, end: datetime | None, after: datetime | None) -> Any:
@@ -187,23 +236,26 @@ def _parquet(source: Source) -> Any:
     import polars as pl
 
     path = source.path.removeprefix("file://")
+    storage, options = _options(source)
     if _local(source.path):
-        return pl.scan_parquet(path, **source.attributes)
-    return pl.read_parquet(_bytes(path), **source.attributes)
+        return pl.scan_parquet(path, **options)
+    return pl.read_parquet(_bytes(path, storage), **options)
 
 
 def _csv(source: Source) -> Any:
     import polars as pl
 
-    return pl.read_csv(_bytes(source.path), **{"infer_schema_length": None, **source.attributes})
+    storage, options = _options(source)
+    return pl.read_csv(_bytes(source.path, storage), **{"infer_schema_length": None, **options})
 
 
 def _json(source: Source) -> Any:
     import polars as pl
 
-    data = _bytes(source.path)
+    storage, options = _options(source)
+    data = _bytes(source.path, storage)
     whole = data.lstrip()[:1] == b"["
-    return pl.read_json(data, **source.attributes) if whole else pl.read_ndjson(data, **{"infer_schema_length": None, **source.attributes})
+    return pl.read_json(data, **options) if whole else pl.read_ndjson(data, **{"infer_schema_length": None, **options})
 
 
 def _delta(source: Source) -> Any:
@@ -212,18 +264,45 @@ def _delta(source: Source) -> Any:
     return pl.scan_delta(source.path, **source.attributes)
 
 
-def _bytes(path: str) -> bytes:
+def _options(source: Source) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Those of the file system, and the others."""
+    return storage_options(source), {name: value for name, value in source.attributes.items() if name != STORAGE}
+
+
+def storage_options(one: Source | Target) -> Mapping[str, Any]:
+    """What the file system is given; secrets are to be filled in.
+
+    :raises MLRunInvalidArgumentError: when they are no options.
+    """
+    found = one.attributes.get(STORAGE) or {}
+    if not isinstance(found, Mapping):
+        raise MLRunInvalidArgumentError(f"{STORAGE} are a {type(found).__name__}", why="they are options of a file system by their names", next_step=f"write {STORAGE}={{'name': value}}")
+    return found
+
+
+def _bytes(path: str, storage: Mapping[str, Any]) -> bytes:
     import fsspec
 
-    files = fsspec.open_files(path, "rb", compression="infer")
-    if len(files) != 1:
-        raise FileNotFoundError(f"{path} names {len(files)} files")
-    with files[0] as file:
-        data: bytes = file.read()
-    return data
+    try:
+        files = fsspec.open_files(path, "rb", compression="infer", **storage)
+        if len(files) != 1:
+            raise FileNotFoundError(f"{path} names {len(files)} files")
+        with files[0] as file:
+            data: bytes = file.read()
+        return data
+    except FileNotFoundError as error:
+        if error.__cause__ is None or isinstance(error.__cause__, FileNotFoundError):
+            raise
+        # to HTTP whatever is not given out is not there
+        raise OSError(f"{type(error.__cause__).__name__}: {error.__cause__}") from error
+    except (OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        # each file system has errors of its own
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, hidden: Redactor) -> Any:
+def _sql(source: Source, column: str, start: datetime | None, end: datetime | None, after: datetime | None, hidden: Hidden) -> Any:
     import polars as pl
     import sqlalchemy as sa
 
@@ -249,4 +328,4 @@ def _sql(source: Source, column: str, start: datetime | None, end: datetime | No
     except sa.exc.SQLAlchemyError as error:
         raise InputNotFoundError(
             f"{source.name or 'the source'} cannot be read from its database", why=hidden(str(error).splitlines()[0]), next_step="look at its URL, table and time_field"
-        ) from error  # fmt: skip
+        ) from hidden.cause(error)  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError, NameInvalidError
-from mlrun_jupyter.model.canonical import content_hash
+from mlrun_jupyter.model.canonical import content_hash, decode, encode
 from mlrun_jupyter.model.names import check_label
 from mlrun_jupyter.model.passwords import in_address, in_options
 
@@ -363,12 +363,14 @@ class FeatureVector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
 def check(document: FeatureSet | FeatureVector) -> None:
     """Whether all that a definition says can be; for those that users build, and those that a file gives.
 
-    :raises MLRunInvalidArgumentError: for names, types, durations, aggregations or references that cannot be, and for passwords, since it is stored.
+    :raises MLRunInvalidArgumentError: for names, types, durations, aggregations or references that cannot be, for passwords, since it is stored, and
+        for what could not be read again then.
     """
     if isinstance(document, FeatureVector):
         check_label(document.name, "feature vector")
         for text in (*document.features, *([document.label_feature] if document.label_feature else [])):
             reference(text)
+        _readable(document)
         return
     check_label(document.name, "feature set")
     if document.ttl:
@@ -400,6 +402,14 @@ def check(document: FeatureSet | FeatureVector) -> None:
         no_password(document.source)
     for target in document.targets:
         no_password(target)
+    _readable(document)
+
+
+def _readable(document: FeatureSet | FeatureVector) -> None:
+    try:
+        decode(encode(document), type(document))
+    except (msgspec.MsgspecError, TypeError, OverflowError) as error:
+        raise MLRunInvalidArgumentError(f"the definition of {document.name!r} cannot be stored", why=str(error), next_step="give this value the type that is expected") from error
 
 
 PLAIN = ("schema", "query", "table", "decoder", "key_column")

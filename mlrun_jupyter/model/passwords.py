@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 REFERENCE = re.compile(r"secret://[\w.-]+")
+_STANDS = re.compile(rf"((basic|bearer|token) )?{REFERENCE.pattern}", re.IGNORECASE)
+"""What stands for a secret, also behind the word that a header of HTTP has before it."""
 ENDS = (
     "password", "passwd", "passphrase", "secret", "token", "accesskey", "secretkey", "accountkey", "apikey", "privatekey", "keypem", "signature", "authorization",
 )  # fmt: skip
@@ -66,7 +68,7 @@ def in_options(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _named(name: str, value: str) -> Iterator[tuple[str, str]]:
-    if not value or REFERENCE.fullmatch(value) or (value in KINDS_OF_TOKEN and name.endswith("token")):
+    if not value or _STANDS.fullmatch(value) or (value in KINDS_OF_TOKEN and name.endswith("token")):
         return
     if _secret(name) or "PRIVATE KEY-----" in value:
         yield repr(name), value

@@ -237,7 +237,26 @@ class _Segments(_Made):
         return True
 
 
-class TestProjectStreams(EventSourceTests):
+class _Lines:
+    """What holds of streams of lines, whose offsets are bytes."""
+
+    def test_a_number_to_start_at_is_the_offset_of_an_event(self, stream: Any) -> None:
+        stream.push([{"n": number} for number in range(5)])
+        source = stream.source()
+        source.open()
+        found = read(source, 5)
+        late = stream.source()
+        late.open(start=str(found[3].offset))
+        assert numbers(read(late, 2)) == [3, 4]
+        for wrong in (found[3].offset + 1, found[0].offset + 5, 10**6):
+            with pytest.raises(MLRunInvalidArgumentError, match=f"{wrong}"):
+                stream.source().open(start=str(wrong))
+        end = stream.source()
+        end.open(start=str(source.position[found[0].partition]))
+        assert end.read(5, 0) == []
+
+
+class TestProjectStreams(_Lines, EventSourceTests):
     @pytest.fixture
     def stream(self, tmp_path: Path) -> Any:
         return _Segments(StreamSource("clicks"), tmp_path)
@@ -254,6 +273,16 @@ class TestProjectStreams(EventSourceTests):
         late = stream.source()
         with pytest.raises(StreamTrimmedError):
             late.open({"clicks": 0})
+
+    def test_one_that_was_made_anew_is_told(self, stream: Any) -> None:
+        stream.push([{"n": 1}])
+        source = stream.source()
+        source.open()
+        assert numbers(read(source, 1)) == [1]
+        source._path(0).unlink()
+        stream.push([{"n": 1, "more": "x" * 100}])
+        with pytest.raises(StreamTrimmedError, match="made anew"):
+            stream.source().open(source.position)
 
     def test_many_processes_append_and_nothing_is_torn(self, tmp_path: Path) -> None:
         context = multiprocessing.get_context("spawn")
@@ -303,7 +332,7 @@ class _File(_Made):
             file.writelines(json.dumps(one) + "\n" for one in events)
 
 
-class TestFiles(EventSourceTests):
+class TestFiles(_Lines, EventSourceTests):
     @pytest.fixture
     def stream(self, tmp_path: Path) -> Any:
         return _File(FileStreamSource(str(tmp_path / "events.jsonl")))

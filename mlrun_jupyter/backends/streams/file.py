@@ -6,7 +6,7 @@ import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mlrun_jupyter.backends.streams.segments import POLL, _lines, _split, _whole_size
+from mlrun_jupyter.backends.streams.segments import POLL, START, _lines, _split, _whole_size
 from mlrun_jupyter.errors import (
     MLRunInvalidArgumentError,
     MLRunNotFoundError,
@@ -41,14 +41,21 @@ class FileSource:
             try:
                 self._next = int(start)
             except ValueError:
-                raise MLRunInvalidArgumentError(f"{start!r} is no place in a file", next_step="start is earliest, latest, or a number of bytes") from None
+                raise MLRunInvalidArgumentError(f"{start!r} is no place in a file", next_step=START) from None
+            if not self._begins(size):
+                raise MLRunInvalidArgumentError(f"{start!r} is no place in {self.path}", why=f"it has {size:,} bytes, and no line begins there", next_step=START)
         self._check(size)
 
-    def _check(self, size: int) -> None:
+    def _begins(self, size: int) -> bool:
+        """Whether a line begins at the next place, or will."""
+        if not 0 < self._next <= size:
+            return self._next == 0
         with self.path.open("rb") as file:
-            file.seek(max(0, self._next - 1))
-            before = file.read(1)
-        if size < self._next or (self._next and before != b"\n"):
+            file.seek(self._next - 1)
+            return file.read(1) == b"\n"
+
+    def _check(self, size: int) -> None:
+        if not self._begins(size):
             raise StreamTrimmedError(
                 f"{self.path} is another file than the one that was read", why=f"it has {size:,} bytes, and no line ends at {self._next:,}, up to where it was read",
                 next_step="see what became of it; on_loss='notice' reads it from its begin", position={self.name: 0},

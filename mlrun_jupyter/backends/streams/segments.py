@@ -30,6 +30,7 @@ from mlrun_jupyter.protocols.streams import Message
 
 SEGMENT, BLOCK, POLL, LOCK = 64_000_000, 1 << 20, 0.05, 30.0
 """Bytes after which a segment is full; bytes read at once; seconds between two looks for new events; seconds to wait for another writer."""
+START = "start is earliest, latest, or the offset at which an event begins"
 LONGEST = 16_000_000
 """Bytes of one event."""
 
@@ -65,6 +66,8 @@ class SegmentSource:
         if position:
             self._next = int(position.get(self.name, first))
             self._whole(first, end)
+            if not self._begins(self._next):
+                raise self._anew(first, f"no event begins at {self._next}, up to where it was read")
         elif start == "earliest":
             self._next = first
         elif start == "latest":
@@ -73,7 +76,9 @@ class SegmentSource:
             try:
                 self._next = max(int(start), first)
             except ValueError:
-                raise MLRunInvalidArgumentError(f"{start!r} is no offset", next_step="start is earliest, latest, or a number") from None
+                raise MLRunInvalidArgumentError(f"{start!r} is no offset", next_step=START) from None
+            if self._next > end or not self._begins(self._next):
+                raise MLRunInvalidArgumentError(f"{start!r} is no offset of the stream {self.name!r}", why=f"it has {end - first:,} bytes from {first} on, and none of its events begins there", next_step=START)
 
     def _whole(self, first: int, end: int) -> None:
         if self._next < first:
@@ -82,10 +87,20 @@ class SegmentSource:
                 next_step="read more often, or keep more of the stream; on_loss='notice' goes on with what is there", position={self.name: first},
             )  # fmt: skip
         if self._next > end:
-            raise StreamTrimmedError(
-                f"the stream {self.name!r} was made anew", why=f"it ends at {end}, and events up to {self._next} were read",
-                next_step="see what became of it; on_loss='notice' goes on with what is there", position={self.name: first},
-            )  # fmt: skip
+            raise self._anew(first, f"it ends at {end}, and events up to {self._next} were read")
+
+    def _anew(self, first: int, why: str) -> StreamTrimmedError:
+        return StreamTrimmedError(f"the stream {self.name!r} was made anew", why=why, next_step="see what became of it; on_loss='notice' goes on with what is there", position={self.name: first})
+
+    def _begins(self, offset: int) -> bool:
+        """Whether a line begins there, or will."""
+        segments = self._segments()
+        base = segments[max(0, _index(segments, offset))] if segments else offset
+        if offset == base:
+            return True
+        with self._path(base).open("rb") as file:
+            file.seek(offset - base - 1)
+            return file.read(1) == b"\n"
 
     def read(self, limit: int, wait: float) -> Sequence[Message]:
         deadline = clock.monotonic() + wait

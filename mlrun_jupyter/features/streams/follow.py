@@ -17,16 +17,16 @@ from urllib.parse import urlsplit
 
 from mlrun_jupyter.errors import (
     FeatureDataError,
-    FeatureError,
     MLRunConflictError,
     MLRunInvalidArgumentError,
     StoreError,
     StreamAwayError,
     StreamTrimmedError,
+    TableChangedError,
 )
-from mlrun_jupyter.features import frames, sources, tables
+from mlrun_jupyter.features import frames, quarantine, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
-from mlrun_jupyter.features.ingest import Ingested
+from mlrun_jupyter.features.ingest import Ingested, check_upsert
 from mlrun_jupyter.features.offline_write import OFFSETS, write
 from mlrun_jupyter.features.online_write import bring_online, seen_mark
 from mlrun_jupyter.features.places import Place
@@ -60,9 +60,10 @@ def follow(
     :param run: that the ingest is recorded on; it tells how far it is.
     :param decoder: the function of the source's ``decoder``.
     :param say: is told what happens; else it is printed to standard error.
+    :raises FeatureError: when rows of the set cannot be replaced and are to be.
     """
-    if upsert and document.aggregations:
-        raise FeatureError(f"{document.name!r} has windows, and its rows cannot be replaced", why="what a replaced row did to its windows cannot be undone", next_step="leave upsert away")
+    if upsert:
+        check_upsert(document)
     return _Follower(place, document, source, stream, overwrite, upsert, until_idle, max_events, run, decoder, say or _say).work()
 
 
@@ -75,10 +76,13 @@ class _Follower:
         self.overwrite, self.upsert, self.until_idle, self.max_events = overwrite, upsert, until_idle, max_events
         self.run, self.say = run, say
         settings = source.attributes
-        self.batch, self.seconds = int(settings.get("batch", 10_000)), float(settings.get("seconds", 5.0))
-        self.on_loss = str(settings.get("on_loss", "error"))
+        batch, seconds, self.on_loss = settings.get("batch", 10_000), settings.get("seconds", 5.0), str(settings.get("on_loss", "error"))
+        try:
+            self.batch, self.seconds = int(batch), float(seconds)
+        except (TypeError, ValueError):
+            self.batch = self.seconds = -1
         if self.batch < 1 or self.seconds < 0 or self.on_loss not in ("error", "notice"):
-            raise MLRunInvalidArgumentError("the stream's settings cannot be right", why=f"batch {self.batch}, seconds {self.seconds:g}, on_loss {self.on_loss!r}", next_step="batch is at least 1, seconds at least 0, on_loss error or notice")
+            raise MLRunInvalidArgumentError("the stream's settings cannot be right", why=f"batch {batch!r}, seconds {seconds!r}, on_loss {self.on_loss!r}", next_step="batch is at least 1, seconds at least 0, on_loss error or notice")
         self.mark = f"{OFFSETS}{mark_of(source)}"
         self.table = place.table(document)
         self.notes: list[str] = []
@@ -291,7 +295,8 @@ class _Follower:
         fresh = self.overwrite or self.version < 0
         before = self.version
         try:
-            self.version = write(
+            # others may have numbered rows since
+            self.version, began = write(
                 self.place, self.document, rows, began, overwrite=self.overwrite, upsert=self.upsert and not self.overwrite, run=self.run.uid if self.run else "",
                 marks=marks, transaction=(self.mark, number), streamed=True,
             )  # fmt: skip
@@ -305,12 +310,25 @@ class _Follower:
         return rows
 
     def _put_aside(self, aside: pl.DataFrame, at: Mapping[str, Any], again: bool) -> None:
-        try:
-            self.aside.append(aside.to_arrow(), marks={self.mark: json.dumps(at)}, transaction=(self.mark, int(at["number"])))
-        except MLRunConflictError as error:
-            # it is there from before the kill
-            if not again:
-                raise self._rival(error) from error
+        import polars as pl
+
+        for _ in range(quarantine.ATTEMPTS):
+            version, rows = self.aside.version, aside
+            if version >= 0:
+                version, schema, _ = self.aside.snapshot()
+                rows = quarantine.fitting(aside, dict(pl.Schema(schema)))
+            try:
+                self.aside.append(rows.to_arrow(), marks={self.mark: json.dumps(at)}, transaction=(self.mark, int(at["number"])), expected_version=version)
+                return
+            except TableChangedError as error:
+                # another put rows aside, and with them may have come other columns
+                wrong: MLRunConflictError = error
+            except MLRunConflictError as error:
+                # it is there from before the kill
+                if not again:
+                    raise self._rival(error) from error
+                return
+        raise quarantine.busy(self.document, wrong)
 
     def _rival(self, error: MLRunConflictError) -> MLRunConflictError:
         return MLRunConflictError(

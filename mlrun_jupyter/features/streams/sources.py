@@ -113,21 +113,27 @@ def homed(source: Source, document: FeatureSet) -> Source:
     return msgspec.structs.replace(source, name=document.name) if source.kind == "stream" and not source.name else source
 
 
+def no_copies(document: FeatureSet) -> None:
+    """:raises MLRunPreconditionFailedError: when the set has targets that no stream writes."""
+    for one in document.targets:
+        if one.kind not in ("offline", "online"):
+            raise MLRunPreconditionFailedError(f"a stream cannot be copied into a {one.kind} file", why="files are written whole, by batches", next_step="take the target away: set_targets(['offline', 'online'])")
+
+
 def ingest_stream(
     place: Place, document: FeatureSet, source: Source, *, overwrite: bool = False, upsert: bool = False, until_idle: float | None = None,
     max_events: int | None = None, say: Callable[[str], None] | None = None,
 ) -> Ingested:  # fmt: skip
     """Read a stream into a set; see :func:`mlrun_jupyter.features.streams.follow.follow`.
 
+    :raises MLRunPreconditionFailedError: when the set has file targets, which no stream writes.
     :raises StreamAwayError: when the stream does not answer at the beginning; later it is waited for.
     :raises StreamTrimmedError: when events are gone that were not read, unless ``on_loss`` is ``notice``.
     :raises MLRunConflictError: when another process reads the stream into the set.
     """
     from mlrun_jupyter.features.streams.follow import follow, shown_url
 
-    copies = [one.kind for one in document.targets if one.kind not in ("offline", "online")]
-    if copies:
-        raise MLRunPreconditionFailedError(f"a stream cannot be copied into a {copies[0]} file", why="files are written whole, by batches", next_step="take the target away: set_targets(['offline', 'online'])")
+    no_copies(document)
     source = homed(source, document)
     decoder = source.attributes.get("decoder", "json")
     function = None if decoder in ("json", "msgpack") else named_function(str(decoder), "decoder")

@@ -326,6 +326,34 @@ def test_refused_rows_are_there_before_the_others_and_not_twice_when_these_are_t
     assert [one["key"] for one in put_aside(place)] == ["x", "y", "y", "z"]
 
 
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("dask", [False, True])
+def test_a_batch_of_which_every_row_is_refused_is_empty_and_they_are_put_aside(place: Place, online: LmdbStore, dask: bool, there: bool) -> None:
+    import dask.dataframe as dd
+
+    fset = guarded(place)
+    if there:
+        fset.ingest(frame("a"))
+    rows = pl.concat([frame("x", value=-1.0), frame("y", value=-2.0), frame("z", value=-3.0, hour=1)])
+    found = fset.ingest(dd.from_pandas(rows.to_pandas(), npartitions=3) if dask else rows)
+    assert (found.rows, found.refused, found.version) == (0, 3, int(there)) and "3 rows went into the quarantine" in found.notes
+    assert found.frame.schema == frame("a").schema and not found.frame.height and found.report["value.range"]["rows"] == 3
+    assert [one["key"] for one in put_aside(place)] == ["x", "y", "z"]
+    assert fset.status.rows == int(there) and fset.status.version == found.version and fset.to_dataframe(df_module="polars").height == int(there)
+    # the next batch goes on from there
+    fset.ingest(frame("b", hour=2))
+    assert fset.to_dataframe(df_module="polars")["key"].to_list() == ["a", "b"][1 - there :]
+    for time in (None, 1):
+        with pytest.raises(SchemaDriftError):
+            wrong = rows.with_columns(wind=pl.lit(time, pl.Int64))
+            fset.ingest(dd.from_pandas(wrong.to_pandas(), npartitions=2) if dask else wrong)
+    assert len(put_aside(place)) == 3
+    # nothing is refused, and no step lets a row through
+    fset.graph.to(Filter("value > 1000"))
+    nothing = fset.ingest(dd.from_pandas(frame("n").to_pandas(), npartitions=1) if dask else frame("n"))
+    assert (nothing.rows, nothing.refused) == (0, 0)
+
+
 def test_refused_rows_of_other_types_stay_as_they_were_as_text(place: Place) -> None:
     fset = guarded(place)
     fset.ingest(pl.concat([frame("a", value=1), frame("x", value=-1)]))
@@ -364,6 +392,15 @@ def test_sources_that_are_called_alike_have_their_own_watermarks(place: Place, t
     assert fset.ingest(f"file://{tmp_path}/b/../a/rows.parquet", incremental=True).rows == 0
     assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "c" / "rows.parquet")), incremental=True).rows == 1
     assert fset.ingest(sources.ParquetSource("mine", str(tmp_path / "d" / "rows.parquet")), incremental=True).rows == 0
+
+
+def test_a_source_without_a_time_to_go_by_is_called_by_its_name_before_it_is_read(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(FeatureError, match=r"^rows\.parquet has no time to go by\n"):
+        FeatureSet("plain", entities=["key"], place=place).ingest(str(path), incremental=True)
+    frame("a").write_parquet(path)
+    with pytest.raises(MLRunInvalidArgumentError, match=r"rows\.parquet has no column 'tine' to go by\n.*nearest are time"):
+        made(place).ingest(sources.ParquetSource("", str(path), time_field="tine"), incremental=True)
 
 
 def test_a_watermark_under_a_name_from_before_goes_on_once(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -588,6 +625,37 @@ def test_a_copy_that_cannot_be_written_is_found_before_the_rows_are_stored(place
     with pytest.raises(StoreError, match="the rows are stored, as version 0"):
         fset.ingest(frame("a"))
     assert fset.to_dataframe().shape[0] == 1
+
+
+@pytest.mark.parametrize(("value", "kind"), [([1], "list"), (b"a", "bytes"), (timedelta(seconds=1), "duration")])
+@pytest.mark.parametrize("dask", [False, True])
+def test_a_column_that_no_csv_file_holds_is_named_before_the_rows_are_stored(place: Place, tmp_path: Path, value: Any, kind: str, dask: bool) -> None:
+    import dask.dataframe as dd
+    from dask import config
+
+    rows = frame("a").with_columns(odd=pl.Series([value]))
+    with config.set({"dataframe.convert-string": False}):
+        given = dd.from_pandas(rows.to_pandas(), npartitions=1) if dask else rows
+    fset = made(place, schema_policy="add").set_targets([Target("csv", str(tmp_path / "copy.csv"))])
+    with pytest.raises(FeatureError, match=f"'odd' is {kind}.*\n.*parquet target"):
+        fset.ingest(given)
+    assert place.table(fset.document).version == -1
+    # one that the table has, and these rows not
+    made(place).ingest(rows)
+    for batch in (frame("b"), frame("b", value=1)):
+        with pytest.raises(FeatureError, match="'odd'"):
+            fset.ingest(batch)
+    assert place.table(fset.document).version == 0 and not list(tmp_path.glob("copy*"))
+    fset.set_targets([Target("csv", str(tmp_path / "copy.csv"), columns=("key", "value")), Target("parquet", str(tmp_path / "copy.parquet"))])
+    fset.ingest(frame("b"))
+    assert (tmp_path / "copy.csv").read_text() == "key,value\na,1.0\nb,1.0\n" and pl.read_parquet(tmp_path / "copy.parquet")["odd"].to_list() == [value, None]
+
+
+def test_a_copy_of_a_column_that_becomes_wider_is_written(place: Place, tmp_path: Path) -> None:
+    fset = made(place, schema_policy="evolve").set_targets([Target("csv", str(tmp_path / "copy.csv"))])
+    fset.ingest(frame("a").with_columns(value=pl.lit(1, pl.Int16)))
+    fset.ingest(frame("b").with_columns(value=pl.lit(2**40)))
+    assert [line.rpartition(",")[2] for line in (tmp_path / "copy.csv").read_text().split()] == ["value", "1", str(2**40)]
 
 
 def test_sets_and_vectors_show_themselves(place: Place) -> None:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
+import fsspec
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from mlrun_jupyter.backends.offline.delta import DeltaStore
 from mlrun_jupyter.backends.runs.sql import SqlRunStore
-from mlrun_jupyter.errors import InputNotFoundError, MLRunInvalidArgumentError, SecretNotFoundError
+from mlrun_jupyter.errors import (
+    InputNotFoundError,
+    MLRunInvalidArgumentError,
+    SecretNotFoundError,
+    StoreError,
+)
 from mlrun_jupyter.feature_files import read_definition
 from mlrun_jupyter.features import sources
 from mlrun_jupyter.features.places import Place
@@ -125,18 +141,145 @@ def test_a_set_reads_its_source_by_a_secret(place: Place, tmp_path: Path) -> Non
         FeatureSet("clicks", entities=["key"], place=replace(place, secret=None), source=fset.document.source).ingest()
 
 
+def test_a_copy_lies_where_a_secret_says_and_nothing_tells_where(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hunter = tmp_path / "hunter2 & co"
+    values = {"OUT": str(hunter), "WHO": "hunter2 & co", "FILE": str(hunter / "copy.csv" / "x.csv")}
+    place = replace(place, secret=values.get)
+    fset = FeatureSet("clicks", entities=["key"], place=place)
+    rows = pl.DataFrame({"key": ["a"], "value": [1]})
+    fset.set_targets([Target("csv", "secret://OUT/in/copy.csv"), Target("parquet", "memory://secret://WHO/copy.parquet")])
+    fset.ingest(rows)
+    with fsspec.open("memory://hunter2%20%26%20co/copy.parquet") as file:
+        assert pl.read_parquet(file).equals(rows) and (hunter / "in" / "copy.csv").read_text() == "key,value\na,1\n"
+    (hunter / "copy.csv").touch()
+    for path in ("secret://FILE", "secret://OUT/copy.csv/x.csv", "ftp://u:secret://WHO@127.0.0.1:1/x.csv"):
+        fset.set_targets([Target("csv", path)])
+        with pytest.raises(StoreError, match="nothing was ingested") as caught:
+            fset.ingest(rows)
+        assert path in str(caught.value) and "hunter2" not in "".join(traceback.format_exception(caught.value))
+    fset.set_targets([Target("csv", "secret://OUT/x.csv")])
+    monkeypatch.setattr(LocalFileSystem, "mv", lambda self, one, other: (_ for _ in ()).throw(OSError(f"{one} stays")))
+    with pytest.raises(StoreError, match="the rows are stored, as version 1") as caught:
+        fset.ingest(rows)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    fset.set_targets([Target("csv", "secret://NONE/x.csv")])
+    with pytest.raises(SecretNotFoundError, match="'NONE' of the target"):
+        fset.ingest(rows)
+    assert place.table(fset.document).version == 1
+    for one in tmp_path.rglob("*"):
+        assert not one.is_file() or b"hunter2" not in one.read_bytes()
+
+
 def test_of_rows_that_are_read_once_nothing_secret_stays(place: Place, tmp_path: Path) -> None:
     fset = FeatureSet("clicks", entities=["key"], place=place)
     # it is neither stored nor recorded
     assert fset.ingest(sources.SQLSource("", f"sqlite:///{tmp_path}/f.db", "rows")).rows == 2
     with pytest.raises(InputNotFoundError) as caught:
-        fset.ingest(sources.SQLSource("", "hunter2://u:hunter2@h/db", "rows"), incremental=True)
+        fset.ingest(sources.SQLSource("", "hunter2://u:hunter2@h/db", "rows", time_field="key"), incremental=True)
     assert "hunter2" not in str(caught.value)
-    # the path of a file is recorded with the run
-    with pytest.raises(MLRunInvalidArgumentError, match="password"):
-        fset.ingest(sources.CSVSource("", "https://h/x.csv?sig=hunter2"))
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"hunter2" not in path.read_bytes()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of files, which are read with ``?sig=hunter2%2Fx``, or with a header."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+
+    class Guarded(SimpleHTTPRequestHandler):
+        def send_head(self) -> Any:
+            path, _, query = self.path.partition("?")
+            if "hunter2/x" not in (unquote(query).removeprefix("sig="), self.headers.get("Authorization", "").removeprefix("Bearer ")):
+                return self.send_error(403)
+            self.path = path
+            return super().send_head()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Guarded, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_signed_address_is_read_and_neither_stored_recorded_nor_shown(place: Place, tmp_path: Path, served: str) -> None:
+    pl.DataFrame({"key": ["a"], "time": ["2026-05-01T10:00:00Z"]}).write_csv(tmp_path / "web" / "x.csv")
+    uses: list[tuple[str, ...]] = []
+    run = SimpleNamespace(uid="r1", used=lambda *use: uses.append(use), log_results=lambda _: None)
+    fset = FeatureSet("clicks", entities=["key"], timestamp_key="time", place=replace(place, begin=lambda *_: nullcontext(run)))
+    source = sources.CSVSource("", f"{served}/x.csv?sig=hunter2%2Fx")
+    assert fset.ingest(source, incremental=True).rows == 1
+    assert uses[0] == ("source", f"{served}/x.csv?sig=", "in")
+    assert fset.ingest(source.path).rows == 1
+    with pytest.raises(MLRunInvalidArgumentError, match="what is in it") as refused:
+        fset.ingest(f"{served}/x?sig=hunter2%2Fx")
+    assert "hunter2" not in str(refused.value)
+    for path in ("x.csv?sig=hunter2%2Fy", "none.csv?sig=hunter2%2Fx"):
+        with pytest.raises(InputNotFoundError) as caught:
+            fset.ingest(sources.CSVSource("", f"{served}/{path}"))
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        fset.set_source(source)
+    for one in tmp_path.rglob("*"):
+        assert not one.is_file() or b"hunter2" not in one.read_bytes()
+
+
+def test_options_of_the_file_system_reach_it_and_their_secrets_are_filled_in_when_it_is_read(place: Place, tmp_path: Path, served: str) -> None:
+    rows = pl.DataFrame({"key": ["a"], "value": [1]})
+    rows.write_csv(tmp_path / "web" / "x.csv", separator=";")
+    rows.write_ndjson(tmp_path / "web" / "x.jsonl")
+    (tmp_path / "web" / "x.json").write_text('[{"key": "a", "value": 1}]')
+    rows.write_parquet(tmp_path / "web" / "x.parquet")
+    rows.write_csv(tmp_path / "x.csv")
+    rows.write_parquet(tmp_path / "x.parquet")
+    place = replace(place, secret={"TOKEN": "hunter2/x", "BAD": "hunter2/y"}.get)
+
+    def options(name: str) -> dict[str, Any]:
+        return {"storage_options": {"headers": {"Authorization": f"Bearer secret://{name}"}}}
+
+    made = FeatureSet("clicks", entities=["key"], place=place)
+    for source in (
+        sources.CSVSource("", f"{served}/x.csv", attributes={**options("TOKEN"), "separator": ";"}), sources.JSONSource("", f"{served}/x.jsonl", attributes=options("TOKEN")),
+        sources.JSONSource("", f"{served}/x.json", attributes=options("TOKEN")), sources.ParquetSource("", f"{served}/x.parquet", attributes=options("TOKEN")),
+        sources.CSVSource("", f"{served}/x.csv", attributes={"storage_options": {"client_kwargs": options("TOKEN")["storage_options"]}, "separator": ";"}),
+        # one on this machine has none, and takes them
+        sources.CSVSource("", str(tmp_path / "x.csv"), attributes=options("TOKEN")), sources.ParquetSource("", str(tmp_path / "x.parquet"), attributes=options("TOKEN")),
+    ):  # fmt: skip
+        assert made.set_source(source).preview(df_module="polars").equals(rows), source
+    made.set_source(sources.ParquetSource("", f"{served}/x.parquet", attributes=options("TOKEN")))
+    assert made.ingest().rows == 1 and "Bearer secret://TOKEN" in made.to_yaml()
+    with pytest.raises(InputNotFoundError, match="403") as caught:
+        made.ingest(sources.CSVSource("", f"{served}/x.csv", attributes=options("BAD")))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(MLRunInvalidArgumentError, match="storage_options"):
+        made.ingest(sources.CSVSource("", f"{served}/x.csv", attributes={"storage_options": "anon"}))
+    with pytest.raises(MLRunInvalidArgumentError, match="password"):
+        made.set_source(sources.CSVSource("", f"{served}/x.csv", attributes={"storage_options": {"headers": {"Authorization": "Bearer hunter2 secret://TOKEN"}}}))
+    for one in tmp_path.rglob("*"):
+        assert not one.is_file() or b"hunter2" not in one.read_bytes()
+
+
+def test_options_of_the_file_system_reach_it_when_a_copy_is_written(place: Place) -> None:
+    class Guarded(MemoryFileSystem):
+        cachable = False
+
+        def __init__(self, *, token: str = "", **more: Any) -> None:
+            super().__init__(**more)
+            if token != "hunter2":
+                raise PermissionError(f"{token!r} is not known here")
+
+    fsspec.register_implementation("guarded", Guarded, clobber=True)
+    fset = FeatureSet("clicks", entities=["key"], place=replace(place, secret={"TOKEN": "hunter2", "BAD": "hunter3"}.get))
+    for name in ("BAD", "TOKEN"):
+        fset.set_targets([Target("csv", "guarded://b/x.csv", attributes={"storage_options": {"token": f"secret://{name}"}})])
+        if name == "BAD":
+            with pytest.raises(StoreError, match="PermissionError: '••") as caught:
+                fset.ingest(pl.DataFrame({"key": ["a"]}))
+            assert "hunter3" not in "".join(traceback.format_exception(caught.value))
+    assert fset.ingest(pl.DataFrame({"key": ["a"]})).version == 0
+    with fsspec.open("guarded://b/x.csv", token="hunter2") as file:
+        assert file.read() == b"key\na\n"
 
 
 def test_a_stored_definition_from_before_is_refused_when_it_is_used(place: Place) -> None:

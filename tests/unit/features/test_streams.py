@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -23,20 +25,23 @@ from mlrun_jupyter.errors import (
     FeatureError,
     MLRunConflictError,
     MLRunInvalidArgumentError,
+    MLRunPreconditionFailedError,
     StoreError,
     StreamAwayError,
     StreamTrimmedError,
 )
+from mlrun_jupyter.features import ingest as ingesting
 from mlrun_jupyter.features import windows
-from mlrun_jupyter.features.frames import ARRIVAL
+from mlrun_jupyter.features.frames import ARRIVAL, key_text
 from mlrun_jupyter.features.ingest import Ingested
-from mlrun_jupyter.features.places import Place
+from mlrun_jupyter.features.places import Place, online_table
 from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
+from mlrun_jupyter.features.sources import ParquetSource
 from mlrun_jupyter.features.steps import Enrich, Extend, Filter
 from mlrun_jupyter.features.streams import follow as following
 from mlrun_jupyter.features.streams.follow import follow
 from mlrun_jupyter.features.streams.sources import FileStreamSource, StreamSource, ingest_stream
-from mlrun_jupyter.model.features import Feature, Validator
+from mlrun_jupyter.model.features import Feature, Target, Validator
 from mlrun_jupyter.protocols.streams import Message
 from mlrun_jupyter.registry import EVENT_SOURCES
 
@@ -274,6 +279,53 @@ def test_an_event_that_a_step_or_validator_cannot_take_is_put_aside_alone(place:
     assert [text[:51] for text in sorted(row["quarantine_reasons"] for row in aside(fset))] == ["the step '_Picky' failed: ValueError: no 13 here; t", "value is greater than 50"]
 
 
+@pytest.mark.parametrize("kind", ["int", "str"])
+def test_what_is_put_aside_stays_what_it_was_when_the_quarantine_has_other_types(place: Place, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def rules(kind: str) -> Validator:
+        return Validator(kind="regex", regex="ok.*", severity="error") if kind == "str" else Validator(kind="range", min=0, severity="error")
+
+    bad, good = (("no", "ok") if kind == "str" else (-1, 1))
+    first = clicks(place).add_feature(Feature("value", validator=rules(kind)))
+    run(first, Events([event(0, good), event(1, bad)]), settings={"schema": {**SCHEMA, "value": kind}})
+    later = clicks(place).add_feature(Feature("value", validator=rules("float")))
+    events = Events([event(2, 1.5), event(3, -5.5), b"nope", event(4, -2.0)])
+    killed = DeltaTable.append
+
+    def once(self: Any, *args: Any, **options: Any) -> int:
+        if self.url.endswith("clicks"):
+            raise KeyboardInterrupt
+        return killed(self, *args, **options)
+
+    found = run(later, events, settings={"schema": SCHEMA}, overwrite=True)
+    assert (found.rows, found.refused) == (1, 3)
+    kept = sorted(aside(later), key=lambda row: str(row["time"]))
+    assert [row["value"] for row in kept] == [bad, None, None, None]
+    assert [row["quarantine_message"] and (row["quarantine_message"] if row["time"] is None else json.loads(row["quarantine_message"])["value"]) for row in kept] == [None, -5.5, -2.0, "nope"]
+    assert "quarantine_place" not in "".join(row["quarantine_message"] or "" for row in kept)
+    # after a kill they are there already, and are not put aside twice
+    monkeypatch.setattr(DeltaTable, "append", once)
+    more = Events([*(json.loads(one.value) if one.value != b"nope" else b"nope" for one in events.messages), event(5, -7.5), event(6, 2.5)])
+    with pytest.raises(KeyboardInterrupt):
+        run(later, more, settings={"schema": SCHEMA})
+    monkeypatch.undo()
+    assert run(later, more, settings={"schema": SCHEMA}).rows == 1 and [row["value"] for row in _rows(later)] == [1.5, 2.5]
+    assert [json.loads(row["quarantine_message"])["value"] for row in aside(later) if "-7.5" in (row["quarantine_message"] or "")] == [-7.5] and len(aside(later)) == 5
+
+
+def test_types_of_a_quarantine_that_another_makes_meanwhile_are_seen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = clicks(place).add_feature(Feature("value", validator=Validator(kind="range", min=0, severity="error")))
+    append = DeltaTable.append
+
+    def late(self: Any, *args: Any, **options: Any) -> int:
+        monkeypatch.undo()
+        fset.place().offline.table("lab", "clicks.quarantine").append(pl.DataFrame({"value": [-1]}).to_arrow())
+        return append(self, *args, **options)
+
+    monkeypatch.setattr(DeltaTable, "append", late)
+    run(fset, Events([event(0), event(1, -5.5)]), settings={"schema": SCHEMA})
+    assert [json.loads(row["quarantine_message"])["value"] for row in aside(fset) if row["key"]] == [-5.5]
+
+
 class _Picky:
     def do(self, event: dict[str, Any]) -> dict[str, Any]:
         if event["value"] == 13:
@@ -450,6 +502,24 @@ def test_of_two_readers_of_one_stream_the_second_is_refused(place: Place) -> Non
     assert [row["time"] for row in _rows(fset)] == [START + timedelta(minutes=number) for number in range(6)]
 
 
+def test_rows_are_served_in_the_order_in_which_the_table_numbered_them(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fset = FeatureSet("clicks", entities=["key"], place=place)
+    plain = {"schema": {"key": "str", "value": "float"}}
+    assert run(fset, Events([{"key": "a", "value": 1.0}]), settings=plain).rows == 1
+    ahead = SimpleNamespace(time_ns=lambda: time.time_ns() + 3600 * 10**9, sleep=time.sleep)
+    monkeypatch.setattr(ingesting, "clock", ahead)
+    # another's clock is fast, and the stream's rows are numbered after its
+    fset.ingest(pl.DataFrame({"key": ["a", "b"], "value": [2.0, 2.0]}))
+    monkeypatch.undo()
+    events = Events([{"key": "a", "value": 1.0}, {"key": "a", "value": 3.0}, {"key": "b", "value": 4.0}, {"key": "a", "value": 5.0}])
+    run(fset, events, settings={**plain, "batch": 1})
+    rows = pl.read_parquet(place.table(fset.document).files()).sort(ARRIVAL)
+    assert rows["value"].to_list() == [1.0, 2.0, 2.0, 3.0, 4.0, 5.0] and rows[ARRIVAL].is_unique().all()
+    table = online_table(fset.status, "clicks")
+    served = {key: (at, row["value"]) for key, at, row in place.online().scan(table)}  # type: ignore[misc]
+    assert served == {key_text([key]): rows.filter(pl.col("key") == key).select(ARRIVAL, "value").row(-1) for key in "ab"}
+
+
 def test_two_streams_write_one_set_each_from_its_own_position(place: Place) -> None:
     fset = clicks(place).add_aggregation("value", ["count"], ["1h"], "10m")
     for number in range(3):
@@ -527,6 +597,15 @@ def test_rows_are_replaced_where_events_are_sent_twice(place: Place) -> None:
     assert sorted(row["value"] for row in _rows(fset)) == [1.0, 2.0] and len(_rows(fset)) == 2
 
 
+def test_events_that_nothing_tells_apart_are_not_replaced(place: Place) -> None:
+    fset = FeatureSet("plain", place=place)
+    stream = Events([{"value": 1.0}])
+    with pytest.raises(FeatureError, match=r"cannot be replaced\n.*neither keys nor a timestamp_key"):
+        run(fset, stream, settings={"schema": {"value": "float"}}, upsert=True)
+    assert stream.at == 0 and place.table(fset.document).version == -1
+    assert run(fset, stream, settings={"schema": {"value": "float"}}).rows == 1
+
+
 def test_a_set_without_times_or_online_store_takes_events_too(tmp_path: Path) -> None:
     place = Place("lab", SqlRunStore(f"sqlite:///{tmp_path}/s.db"), DeltaStore(tmp_path / "tables"))  # type: ignore[arg-type]
     fset = FeatureSet("plain", entities=["key"], place=place)
@@ -570,7 +649,7 @@ def test_events_are_written_within_the_seconds_that_were_said(place: Place, push
     assert done[0].rows == 2 and [one["rows"] for one in fset.history()] == [1, 1]
 
 
-@pytest.mark.parametrize("settings", [{"batch": 0}, {"on_loss": "shrug"}, {"time_unit": "h"}, {"decoder": "xml"}])
+@pytest.mark.parametrize("settings", [{"batch": 0}, {"batch": "many"}, {"seconds": [1]}, {"on_loss": "shrug"}, {"time_unit": "h"}, {"decoder": "xml"}])
 def test_settings_that_cannot_be_are_refused(place: Place, settings: dict[str, Any]) -> None:
     with pytest.raises(MLRunInvalidArgumentError):
         run(clicks(place), Events([event(0)]), settings=settings)
@@ -585,6 +664,37 @@ def test_options_that_there_are_not_are_refused(place: Place, tmp_path: Path) ->
         clicks(place).ingest(pl.DataFrame([event(0)]), until_idle=1.0)
     with pytest.raises(FeatureError, match="windows"):
         run(clicks(place).add_aggregation("value", ["sum"], ["1h"]), Events([event(0)]), upsert=True)
+
+
+def test_a_stream_starts_at_a_number_and_definitions_with_numbers_for_texts_are_refused(place: Place, push: Callable[..., Any]) -> None:
+    push([event(number) for number in range(3)])
+    stream = EVENT_SOURCES.load("stream")(StreamSource("clicks"), folder=place.streams)
+    stream.open()
+    second = stream.read(3, 0)[1].offset
+    for start, found in ((second, 2), (str(second), 2), (0, 3)):
+        fset = clicks(place, f"from-{start}-{type(start).__name__}", source=StreamSource("clicks", start=start))
+        assert fset.ingest(until_idle=0.0).rows == found
+    for start in (second + 1, 5, 1_000_000):
+        with pytest.raises(MLRunInvalidArgumentError, match=f"'{start}'.*\n.*\n.*offset at which an event begins"):
+            clicks(place).ingest(StreamSource("clicks", start=start), until_idle=0.0)
+    # what is stored would not be read again, and no other definition listed with it
+    for wrong in ({"ttl": 3600}, {"source": ParquetSource("p", "x.parquet", start_time=5)}, {"owner": datetime}):
+        with pytest.raises(MLRunInvalidArgumentError, match="cannot be stored"):
+            clicks(place, "wrong", **wrong)
+    assert clicks(place, "timed", source=ParquetSource("p", "x.parquet", start_time=START)).save() is None
+    assert [one.document.name for one in place.definitions.list_feature_objects("feature-set", "lab")].count("timed") == 1  # type: ignore[attr-defined]
+
+
+def test_a_set_with_file_targets_takes_no_stream(project: Any, tmp_path: Path) -> None:
+    import mlrun_jupyter.feature_store as fstore
+
+    project.get_stream("clicks").push([event(0)])
+    fset = fstore.FeatureSet("clicks", entities=["key"], timestamp_key="time").set_targets([Target("csv", str(tmp_path / "copy.csv"))])
+    for reads in (lambda: fset.ingest(StreamSource("clicks"), until_idle=0.0), lambda: fstore.deploy_ingestion_service(fset, StreamSource("clicks"))):
+        with pytest.raises(MLRunPreconditionFailedError, match=r"csv file[^$]*set_targets\(\['offline', 'online'\]\)"):
+            reads()
+    assert fset.history() == [] and not (tmp_path / "copy.csv").exists() and not list(project.list_runs())
+    assert fset.set_targets().ingest(StreamSource("clicks"), until_idle=0.0).rows == 1
 
 
 def test_a_commit_that_fails_writes_nothing_and_the_next_reader_has_all(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
