@@ -278,11 +278,17 @@ class _Follower:
             return None
         self.held = 0
         judged = self.judge.judge(frame, self._note)
-        rows = judged.frame
-        if self.windows is not None:
-            rows = self.windows.add(rows)
-        order = [*self.document.keys, *filter(None, (self.document.timestamp_key, self.document.known_at))]
-        rows = rows.select(*order, *(name for name in rows.columns if name not in order))
+        counted = self.windows.counted() if self.windows is not None else None
+        rows = self._windowed(judged.frame)
+
+        def renewed() -> pl.DataFrame:
+            nonlocal rows
+            assert self.windows is not None and counted is not None
+            self._meet()
+            self.windows.count(*counted)
+            rows = self._windowed(judged.frame)
+            return rows
+
         aside = quarantined(refused, judged.aside, self.stream.place)
         number, again, self.again = self.number + 1, bool(self.again), {}
         at = {"number": number, "at": position}
@@ -298,7 +304,7 @@ class _Follower:
             # others may have numbered rows since
             self.version, began = write(
                 self.place, self.document, rows, began, overwrite=self.overwrite, upsert=self.upsert and not self.overwrite, run=self.run.uid if self.run else "",
-                marks=marks, transaction=(self.mark, number), streamed=True,
+                marks=marks, transaction=(self.mark, number), streamed=True, seen=before, renew=renewed if self.windows is not None and not self.overwrite else None,
             )  # fmt: skip
         except MLRunConflictError as error:
             raise self._rival(error) from error
@@ -308,6 +314,21 @@ class _Follower:
         if number % COMPACT == 0:
             self._compact()
         return rows
+
+    def _windowed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        rows = self.windows.add(rows) if self.windows is not None else rows
+        order = [*self.document.keys, *filter(None, (self.document.timestamp_key, self.document.known_at))]
+        return rows.select(*order, *(name for name in rows.columns if name not in order))
+
+    def _meet(self) -> None:
+        """Take in what others wrote."""
+        if self._serves:
+            self._patiently(lambda: bring_online(self.place, self.document))
+            # they may have replaced all rows, which has them served from another table
+            self.generation = self.table.marks().get("generation", "")
+        if self.windows is not None:
+            # what they wrote is known there, and not here
+            self.windows.begin()
 
     def _put_aside(self, aside: pl.DataFrame, at: Mapping[str, Any], again: bool) -> None:
         import polars as pl
@@ -344,17 +365,10 @@ class _Follower:
 
     def _serve(self, rows: pl.DataFrame, *, fresh: bool, alone: bool) -> None:
         """Bring the online store up to this commit. It is away: wait, for no event may be lost on the way."""
-        if not self._serves:
-            if not alone and self.windows is not None and not fresh:
-                self.windows.begin()
+        if (fresh and self._serves) or not (fresh or alone):
+            self._meet()
             return
-        if fresh:
-            self.generation = self.table.marks().get("generation", "")
-        if fresh or not alone:
-            self._patiently(lambda: bring_online(self.place, self.document))
-            if self.windows is not None:
-                # what others wrote is known there, and not here
-                self.windows.begin()
+        if not self._serves:
             return
         served = self._served(rows) if rows.height else []
         store, name = self.place.online(), self._online_table()  # type: ignore[misc]

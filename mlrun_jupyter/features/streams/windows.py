@@ -37,8 +37,20 @@ class Remembered:
         if self._online is None and self._place.table(self.document).version >= 0:
             document = self.document
             rows = tables.snapshot(self._place, document).windowed().collect().sort(ARRIVAL)
+            counted = self.counted()
             # rows of a stream arrive in the order in which they are written
             windows.build(rows, keys=list(document.keys), time=document.timestamp_key, aggregations=document.aggregations, known_at=ARRIVAL, state=self.state)
+            # those that came late were told of when they came
+            self.count(*counted)
+
+    def counted(self) -> tuple[int, int, list[tuple[str, int, int]]]:
+        """What became of late rows up to now."""
+        report = self.state.report
+        return report.late, report.too_late, list(report.examples)
+
+    def count(self, late: int, too_late: int, examples: list[tuple[str, int, int]]) -> None:
+        """Forget what became of the rows since, which are added once more."""
+        self.state.report.late, self.state.report.too_late, self.state.report.examples[:] = late, too_late, examples
 
     def _fresh(self) -> Any:
         made = windows.State(self.document.aggregations)

@@ -251,6 +251,32 @@ def test_windows_that_are_asked_for_later_are_made_of_the_rows_that_were_there(t
         assert _served(later, 21) == _served(whole, 21) and [row["more_count_2h"] for row in _served(later, 21)] == [2, 2, None]
 
 
+@pytest.mark.parametrize("served", [True, False])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_another_writes_before_a_commit_counts_in_its_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: bool, overwrite: bool) -> None:
+    place = place_in(tmp_path)
+    place = place if served else dataclasses.replace(place, online=None)
+    fset = clicks(place).add_aggregation("value", ["sum"], ["1h"], "10m", late="10m")
+    source = Events([event(0, 1.0), event(15, 2.0), event(3, 7.0), event(20, 4.0)])
+    run(fset, source, settings={"schema": SCHEMA}, max_events=1)
+    made = following.quarantined
+
+    def meanwhile(*given: Any) -> Any:
+        # the windows of the events are made, and they are not written yet
+        monkeypatch.undo()
+        clicks(place).add_aggregation("value", ["sum"], ["1h"], "10m", late="10m").ingest(pl.DataFrame([event(10, 100.0)]), overwrite=overwrite)
+        return made(*given)
+
+    monkeypatch.setattr(following, "quarantined", meanwhile)
+    done = run(fset, source, settings={"schema": SCHEMA}, max_events=3)
+    before = 0.0 if overwrite else 1.0
+    found = {row["value"]: row["value_sum_1h"] for row in _rows(fset)}
+    # one came too late, and is counted once
+    assert (found[2.0], found[4.0]) == (102.0 + before, 106.0 + before) and done.report["too_late"] == 1
+    if served:
+        assert _served(fset, 21)[0]["value_sum_1h"] == 106.0 + before
+
+
 # -- what cannot be rows --------------------------------------------------------------------------------------------------
 
 
