@@ -33,6 +33,8 @@ export class Listing<T> {
   private _turn = 0;
   private _query: Query = {};
   private _matches: (item: T) => boolean = () => true;
+  /** What was told while a page is read: its answer may be older. */
+  private _heard: (() => void)[] | null = null;
 
   constructor(
     private readonly _read: (query: Query) => Promise<Page<T>>,
@@ -72,6 +74,7 @@ export class Listing<T> {
   async refresh(): Promise<void> {
     const turn = ++this._turn;
     this._busy = true;
+    this._heard = [];
     try {
       const page = await this._read({ ...this._query, limit: PAGE });
       if (turn !== this._turn) {
@@ -79,6 +82,7 @@ export class Listing<T> {
       }
       this.items = page.items;
       this._next = page.next_page_token;
+      this._hearAgain();
       this.phase = 'ready';
       this.error = null;
       this.moreError = null;
@@ -90,7 +94,14 @@ export class Listing<T> {
       this.error = asApiError(error);
     }
     this._busy = false;
+    this._heard = null;
     this._changed();
+  }
+
+  private _hearAgain(): void {
+    const heard = this._heard ?? [];
+    this._heard = null;
+    heard.forEach(each => each());
   }
 
   async readMore(): Promise<void> {
@@ -99,6 +110,7 @@ export class Listing<T> {
     }
     const turn = this._turn;
     this._busy = true;
+    this._heard = [];
     try {
       const page = await this._read({ ...this._query, limit: PAGE, page_token: this._next });
       if (turn === this._turn) {
@@ -106,6 +118,7 @@ export class Listing<T> {
         this.items = [...this.items, ...page.items.filter(item => !known.has(this._key(item)))];
         this._next = page.next_page_token;
         this.moreError = null;
+        this._hearAgain();
       }
     } catch (error) {
       if (turn === this._turn) {
@@ -114,6 +127,7 @@ export class Listing<T> {
     } finally {
       if (turn === this._turn) {
         this._busy = false;
+        this._heard = null;
         this._changed();
       }
     }
@@ -121,9 +135,14 @@ export class Listing<T> {
 
   /** Puts an item where it belongs, or in the place of the one with its key; away with it where it does not match. */
   put(item: T): void {
+    this._heard?.push(() => this.put(item));
+    this._place(item);
+  }
+
+  private _place(item: T): void {
     const key = this._key(item);
     if (!this._matches(item)) {
-      this.remove(key);
+      this._drop(key);
       return;
     }
     const at = this.items.findIndex(each => this._key(each) === key);
@@ -143,15 +162,23 @@ export class Listing<T> {
 
   /** Changes what is shown; nothing comes or goes. */
   change(by: (item: T) => T): void {
+    this._heard?.push(() => this.change(by));
     this.items = this.items.map(by);
   }
 
   remove(key: string): void {
+    this._heard?.push(() => this.remove(key));
+    this._drop(key);
+  }
+
+  private _drop(key: string): void {
     this.items = this.items.filter(each => this._key(each) !== key);
   }
 
   clear(): void {
     this._turn++;
+    this._busy = false;
+    this._heard = null;
     this.items = [];
     this._next = '';
     this.phase = 'loading';
@@ -194,14 +221,23 @@ export class Model implements IDisposable {
   private _artifact = new Signal<this, ArtifactSummary>(this);
   private _feature = new Signal<this, FeatureSummary>(this);
   private _function = new Signal<this, FunctionSummary>(this);
+  private _deleted = new Signal<this, string>(this);
+  private _missed = new Signal<this, void>(this);
   private _going = new Set<string>();
+  /** What was told while the runs that go on are asked for: the answer may be older. */
+  private _goingHeard: (() => void)[] = [];
+  private _goingTurn = 0;
   private _watched = new Map<string, number>();
   private _stop = new AbortController();
   private _lastId = '';
+  /** The event that the stream was opened after; empty: it tells of what comes. */
+  private _from = '';
+  private _paused = false;
   private _disposed = false;
   private _streaming = false;
   private _retry = 0;
   private _timer: ReturnType<typeof setTimeout> | undefined;
+  private _startTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly client: IClient,
@@ -212,7 +248,13 @@ export class Model implements IDisposable {
       (what: string, more: Query = {}) =>
       <T>(query: Query) =>
         client.get<Page<T>>(`projects/${encodeURIComponent(this.project)}/${what}`, { ...more, ...query });
-    this.runs = new Listing<RunSummary>(at('runs'), run => run.uid, changed);
+    this.runs = new Listing<RunSummary>(
+      at('runs'),
+      run => run.uid,
+      changed,
+      // uids begin with the time
+      run => run.uid
+    );
     this.functions = new Listing<FunctionSummary>(at('functions', { latest: true }), each => each.name, changed);
     this.artifacts = new Listing<ArtifactSummary>(
       at('artifacts'),
@@ -265,6 +307,16 @@ export class Model implements IDisposable {
     return this._feature;
   }
 
+  /** A run is not there any more. */
+  get runDeleted(): ISignal<this, string> {
+    return this._deleted;
+  }
+
+  /** Something may not have been told; what is shown of the server is to be read anew. */
+  get missed(): ISignal<this, void> {
+    return this._missed;
+  }
+
   get journal(): ISignal<this, { uid: string; entries: Entry[] }> {
     return this._journal;
   }
@@ -280,7 +332,7 @@ export class Model implements IDisposable {
 
   /** Asks the server for its projects, then reads the lists and follows them. May be called again after a failure. */
   async start(preferred = ''): Promise<void> {
-    clearTimeout(this._timer);
+    clearTimeout(this._startTimer);
     try {
       const status = await this.client.get<Status>('status');
       this.projects = (await this.client.get<Page<Project>>('projects')).items;
@@ -294,7 +346,9 @@ export class Model implements IDisposable {
       this.online = false;
       this.startError = asApiError(error);
       this._changed.emit();
-      this._again(() => void this.start(preferred));
+      if (!this._disposed) {
+        this._startTimer = setTimeout(() => void this.start(preferred), this._wait());
+      }
     }
   }
 
@@ -302,7 +356,6 @@ export class Model implements IDisposable {
   async open(project: string): Promise<void> {
     if (project !== this.project) {
       this.project = project;
-      this._lastId = '';
       this._going.clear();
       for (const each of this._lists) {
         each.clear();
@@ -340,11 +393,15 @@ export class Model implements IDisposable {
 
   private async _readGoing(): Promise<void> {
     const project = this.project;
+    const turn = ++this._goingTurn;
+    this._goingHeard = [];
     try {
       const path = `projects/${encodeURIComponent(project)}/runs`;
       const page = await this.client.get<Page<RunSummary>>(path, { state: GOING, limit: 1000 });
-      if (project === this.project) {
+      if (project === this.project && turn === this._goingTurn) {
         this._going = new Set(page.items.filter(run => !TERMINAL.has(run.state)).map(run => run.uid));
+        this._goingHeard.forEach(each => each());
+        this._goingHeard = [];
         this._changed.emit();
       }
     } catch (error) {
@@ -378,15 +435,40 @@ export class Model implements IDisposable {
     };
   }
 
+  /** A run was deleted, by us or as the stream tells. */
+  forget(uid: string): void {
+    this.runs.remove(uid);
+    this._going.delete(uid);
+    this._goingHeard.push(() => this._going.delete(uid));
+    this._deleted.emit(uid);
+    this._changed.emit();
+  }
+
+  /** Lets go of the connection, of which a browser has few, until {@link resume}. */
+  pause(): void {
+    this._paused = true;
+    clearTimeout(this._timer);
+    this._stop.abort();
+  }
+
+  /** Goes on after what was told last. */
+  resume(): void {
+    if (this._paused) {
+      this._paused = false;
+      this._restartStream();
+    }
+  }
+
   dispose(): void {
     this._disposed = true;
     clearTimeout(this._timer);
+    clearTimeout(this._startTimer);
     this._stop.abort();
     Signal.clearData(this);
   }
 
   private _restartStream(): void {
-    if (this._disposed) {
+    if (this._disposed || this._paused) {
       return;
     }
     this._stop.abort();
@@ -396,6 +478,7 @@ export class Model implements IDisposable {
 
   private async _follow(stop: AbortSignal): Promise<void> {
     const runs = [...this._watched.keys()].join(',');
+    this._from = this._lastId;
     try {
       await this.client.events(
         { project: this.project || undefined, runs: runs || undefined },
@@ -411,16 +494,14 @@ export class Model implements IDisposable {
     }
     if (!stop.aborted && !this._disposed) {
       this._streaming = false;
-      this._again(() => this._restartStream());
+      clearTimeout(this._timer);
+      this._timer = setTimeout(() => this._restartStream(), this._wait());
     }
   }
 
-  private _again(call: () => void): void {
-    if (!this._disposed) {
-      clearTimeout(this._timer);
-      const wait = this._waits[Math.min(this._retry++, this._waits.length - 1)];
-      this._timer = setTimeout(call, wait);
-    }
+  /** Milliseconds until what failed is tried again: longer each time. */
+  private _wait(): number {
+    return this._waits[Math.min(this._retry++, this._waits.length - 1)];
   }
 
   private _take(event: Event): void {
@@ -431,13 +512,19 @@ export class Model implements IDisposable {
       if (this.online === false) {
         this.online = true;
         void this.refresh();
+        this._missed.emit();
       }
     }
-    if (event.event === 'run') {
+    if (event.event === 'hello') {
+      if (!this._from && this.project) {
+        // what happened between the reading of the lists and now was told to nobody
+        void this.refresh();
+      }
+    } else if (event.event === 'run') {
       this._takeRun(event.data);
     } else if (event.event === 'run-deleted') {
-      this.runs.remove(event.data.uid);
-      this._going.delete(event.data.uid);
+      this.forget(event.data.uid);
+      return;
     } else if (event.event === 'function') {
       const known = this.functions.items.find(each => each.name === event.data.name);
       // the list shows what `latest` names; of another version only a new function is news
@@ -469,6 +556,7 @@ export class Model implements IDisposable {
     } else if (event.event === 'reset') {
       void this._readProjects();
       void this.refresh();
+      this._missed.emit();
       return;
     }
     this._changed.emit();
@@ -481,10 +569,20 @@ export class Model implements IDisposable {
       return;
     }
     this.runs.put(run);
+    const told = this._count(run, false);
+    this._goingHeard.push(() => void this._count(run, told));
+  }
+
+  /** Counts a run among those that go on, or tells that it has ended, unless that was told; says whether it is. */
+  private _count(run: RunSummary, told: boolean): boolean {
     if (!TERMINAL.has(run.state)) {
       this._going.add(run.uid);
-    } else if (this._going.delete(run.uid)) {
+      return false;
+    }
+    const ended = this._going.delete(run.uid);
+    if (ended && !told) {
       this._ended.emit(run);
     }
+    return ended || told;
   }
 }

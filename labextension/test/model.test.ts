@@ -119,6 +119,123 @@ test('a server that is not there is asked again until it is', async () => {
   expect(model.project).toBe('p');
 });
 
+/** The next reading of the runs, answered when it is told to, with what the server had when it was asked. */
+function late(path = 'projects/p/runs') {
+  const get = server.get.bind(server);
+  let answer = () => {};
+  server.get = async <T>(asked: string): Promise<T> => {
+    const found = await get<T>(asked);
+    if (asked === path) {
+      await new Promise<void>(done => (answer = done));
+    }
+    return found;
+  };
+  return async () => {
+    server.get = get;
+    answer();
+    await soon();
+  };
+}
+
+test('an answer that is older than what was told meanwhile does not take its place', async () => {
+  server.runs = [run('c'), run('b', { state: 'completed' }), run('a', { state: 'completed' })];
+  await model.start();
+  const told: string[] = [];
+  model.runEnded.connect((_, each) => void told.push(each.uid));
+  const answer = late();
+  void model.runs.refresh();
+  await soon(0);
+  server.say('run', run('d'), '1');
+  server.say('run', run('c', { state: 'completed' }), '2');
+  server.say('run-deleted', { uid: 'b' }, '3');
+  await answer();
+  expect(model.runs.items.map(each => `${each.uid} ${each.state}`)).toEqual([
+    'd running',
+    'c completed',
+    'a completed'
+  ]);
+  expect(told).toEqual(['c']);
+});
+
+test('a run that ends while those that go on are counted is told, once, and counted no more', async () => {
+  server.runs = [run('b'), run('a')];
+  const answer = late();
+  const started = model.start();
+  await soon();
+  const told: string[] = [];
+  model.runEnded.connect((_, each) => void told.push(each.uid));
+  server.say('run', run('a', { state: 'completed' }), '1');
+  server.say('run', run('c'), '2');
+  server.say('run', run('c', { state: 'completed' }), '3');
+  server.runs = [run('b'), run('a', { state: 'completed' })];
+  await answer();
+  server.say('run', run('a', { state: 'completed' }), '4');
+  model.dispose();
+  void started;
+  expect(told.sort()).toEqual(['a', 'c']);
+  expect(model.running).toBe(1);
+});
+
+test('what happened before the stream was there is read when it says hello', async () => {
+  server.runs = [run('a')];
+  await model.start();
+  server.runs = [run('a', { state: 'completed' })];
+  server.say('hello', {}, '5');
+  await soon();
+  expect(model.runs.items[0].state).toBe('completed');
+  // from there on nothing is missed: neither when a run is watched, nor in another project
+  model.watch('a');
+  expect(server.streams.at(-1)!.lastId).toBe('5');
+  void model.open('q');
+  expect(server.streams.at(-1)!.lastId).toBe('5');
+});
+
+test('who shows more than the lists is told when something may not have been', async () => {
+  await model.start();
+  let missed = 0;
+  const deleted: string[] = [];
+  model.missed.connect(() => void missed++);
+  model.runDeleted.connect((_, uid) => void deleted.push(uid));
+  server.say('reset', {}, '3');
+  expect(missed).toBe(1);
+  server.say('run-deleted', { uid: 'a' }, '4');
+  expect(deleted).toEqual(['a']);
+});
+
+test('a stream that fails beside the start does not keep it from being tried again', async () => {
+  server.down = true;
+  const events = server.events.bind(server);
+  server.events = () => Promise.reject(new Error('down'));
+  model.watch('a');
+  await model.start();
+  await soon(30);
+  server.down = false;
+  server.events = events;
+  await soon(60);
+  expect(model.startError).toBe(null);
+  expect(model.project).toBe('p');
+});
+
+test('a page that nobody sees lets go of its stream, and goes on where it was', async () => {
+  await model.start();
+  server.say('run', run('a'), '7');
+  const before = server.streams.length;
+  model.pause();
+  await soon();
+  model.watch('a');
+  expect(server.streams.length).toBe(before);
+  model.resume();
+  expect(server.streams.length).toBe(before + 1);
+  expect(server.streams.at(-1)!.lastId).toBe('7');
+});
+
+test('an old run that changes does not stand above the newer ones', async () => {
+  server.runs = [run('c'), run('b')];
+  await model.start();
+  server.say('run', run('a', { state: 'lost' }), '1');
+  expect(model.runs.items.map(each => each.uid)).toEqual(['c', 'b', 'a']);
+});
+
 test('a reset reads the lists again', async () => {
   await model.start();
   server.runs = [run('new')];

@@ -47,7 +47,11 @@ export function queryOf(query: Query): string {
 }
 
 export class Client implements IClient {
-  constructor(private readonly _settings = ServerConnection.makeSettings()) {}
+  /** @param _silence milliseconds without a byte of events after which their connection is taken for dead; the server says something every 15 s. */
+  constructor(
+    private readonly _settings = ServerConnection.makeSettings(),
+    private readonly _silence = 45_000
+  ) {}
 
   get<T>(path: string, query: Query = {}): Promise<T> {
     return this._request<T>(path + queryOf(query), { method: 'GET' });
@@ -88,13 +92,13 @@ export class Client implements IClient {
       cache: 'no-store'
     });
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    const parse = eventParser(seen);
+    const take = eventParser(seen);
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await within(this._silence, reader.read(), () => void reader.cancel());
       if (done) {
         return;
       }
-      parse(value);
+      take(value);
     }
   }
 
@@ -133,6 +137,17 @@ export class Client implements IClient {
   }
 }
 
+/** What is read, if it comes in time: a connection that died without a word gives neither bytes nor an end. */
+function within<T>(milliseconds: number, read: Promise<T>, late: () => void): Promise<T> {
+  return new Promise((done, failed) => {
+    const timer = setTimeout(() => {
+      late();
+      failed(new ApiError(0, 'The server says nothing any more.', 'The connection was lost.', 'It is opened again.'));
+    }, milliseconds);
+    read.then(done, failed).finally(() => clearTimeout(timer));
+  });
+}
+
 async function errorOf(response: Response): Promise<ApiError> {
   const body = await response.json().catch(() => null);
   const error = body?.error;
@@ -167,7 +182,7 @@ export function eventParser(seen: (event: Event) => void): (piece: string) => vo
     for (const line of lines) {
       if (!line) {
         if (data.length) {
-          seen({ event: event || 'message', id, data: JSON.parse(data.join('\n')) });
+          seen({ event: event || 'message', id, data: parse(data.join('\n')) });
         }
         event = '';
         data = [];

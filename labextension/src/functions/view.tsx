@@ -8,7 +8,7 @@ import { ago, duration, value } from '../format';
 import { mlrunIcon } from '../icon';
 import { Model } from '../model';
 import { Boundary, ErrorBox, StateMark, useTrans } from '../parts';
-import { useFollowed } from '../run/use';
+import { useFollowed, useMissed } from '../run/use';
 import { CodeBlock } from '../views/code';
 import { Button, CodeLine, Facts, Link, Loaded, Part, Tabs, View, useLoad } from '../views/pieces';
 import { Diff } from './diff';
@@ -314,10 +314,11 @@ function Runs({
   services: IFunctionServices;
 }) {
   const trans = useTrans();
+  const missed = useMissed(model);
   const loaded = useLoad(
     () =>
       model.client.get<Page<RunSummary>>(`projects/${encodeURIComponent(project)}/runs`, { function: name, limit: 50 }),
-    [project, name]
+    [project, name, missed]
   );
   const own = (next: RunSummary) => next.function.startsWith(`${project}/${name}@`) && !next.parent;
   const followed = useFollowed(model, loaded.value?.items, own, `${project}/${name}`);

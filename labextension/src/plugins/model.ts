@@ -10,6 +10,8 @@ import { Model } from '../model';
 import { IModel } from '../tokens';
 import { Toasts, whichOf } from '../toasts';
 
+/** Milliseconds for which a tab that nobody sees is still told what happens. */
+const HIDDEN = 5_000;
 const SHOWN = 'mlrun-jupyter:project';
 
 export const model: JupyterFrontEndPlugin<IModel> = {
@@ -56,6 +58,16 @@ export const model: JupyterFrontEndPlugin<IModel> = {
       });
     };
     void app.restored.then(begin);
+    // Browsers open six connections to a server, for all of their tabs; this one, kept open by six that nobody sees, would leave none.
+    let hidden: ReturnType<typeof setTimeout> | undefined;
+    document.addEventListener('visibilitychange', () => {
+      clearTimeout(hidden);
+      if (document.visibilityState === 'hidden') {
+        hidden = setTimeout(() => found.pause(), HIDDEN);
+      } else {
+        found.resume();
+      }
+    });
     return found;
   }
 };

@@ -25,6 +25,7 @@ export async function deleteRun(model: Model, run: RunSummary, trans: Translatio
   const yes = await sure(trans.__('Delete the run "%1"?', run.name), body, trans.__('Delete'));
   if (yes) {
     await model.client.send('DELETE', `runs/${run.uid}`);
+    model.forget(run.uid);
   }
   return yes;
 }

@@ -5,7 +5,7 @@ import { duration, value } from '../format';
 import { Model } from '../model';
 import { ErrorBox, StateMark, useTrans } from '../parts';
 import { Button, useLoad } from '../views/pieces';
-import { useFollowed } from './use';
+import { useFollowed, useMissed } from './use';
 
 const PAGE = 200;
 
@@ -14,13 +14,14 @@ type Order = { by: string; down: boolean };
 export function Children({ run, model, open }: { run: RunDetail; model: Model; open(uid: string): void }) {
   const trans = useTrans();
   const [limit, setLimit] = useState(PAGE);
+  const missed = useMissed(model);
   const loaded = useLoad(
     () =>
       model.client.get<Page<RunSummary>>(`projects/${encodeURIComponent(run.project)}/runs`, {
         parent: run.uid,
         limit
       }),
-    [run.uid, run.state, limit]
+    [run.uid, run.state, limit, missed]
   );
   const rows = useFollowed(model, loaded.value?.items, next => next.parent === run.uid, run.uid);
   const [order, setOrder] = useState<Order>({ by: '', down: false });

@@ -1,5 +1,5 @@
 /** Hooks around one run: its record, kept up to date by the stream. */
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { ApiError } from '../api/client';
 import { RunDetail, RunSummary, TERMINAL } from '../api/types';
 import { Model, asApiError } from '../model';
@@ -15,6 +15,7 @@ export function useRun(model: Model, uid: string): IUsedRun {
   const [run, setRun] = useState<RunDetail | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [turn, setTurn] = useState(0);
+  const missed = useMissed(model);
   useEffect(() => {
     let gone = false;
     model.client.get<RunDetail>(`runs/${uid}`).then(
@@ -29,7 +30,7 @@ export function useRun(model: Model, uid: string): IUsedRun {
     return () => {
       gone = true;
     };
-  }, [model, uid, turn]);
+  }, [model, uid, turn, missed]);
   useEffect(() => {
     const changed = (_: Model, next: RunSummary) => {
       if (next.uid === uid) {
@@ -42,19 +43,23 @@ export function useRun(model: Model, uid: string): IUsedRun {
     model.runChanged.connect(changed);
     return () => void model.runChanged.disconnect(changed);
   }, [model, uid]);
-  // after a break in the connection something may have been missed
-  const online = useRef(model.online);
   useEffect(() => {
-    const changed = () => {
-      if (model.online && online.current === false) {
-        setTurn(before => before + 1);
-      }
-      online.current = model.online;
-    };
-    model.changed.connect(changed);
-    return () => void model.changed.disconnect(changed);
-  }, [model]);
+    const deleted = (_: Model, gone: string) => void (gone === uid && setTurn(before => before + 1));
+    model.runDeleted.connect(deleted);
+    return () => void model.runDeleted.disconnect(deleted);
+  }, [model, uid]);
   return { run, error, again: () => setTurn(before => before + 1) };
+}
+
+/** A number that grows when something may not have been told: with it, what is shown is read anew. */
+export function useMissed(model: Model): number {
+  const [missed, setMissed] = useState(0);
+  useEffect(() => {
+    const hear = () => setMissed(before => before + 1);
+    model.missed.connect(hear);
+    return () => void model.missed.disconnect(hear);
+  }, [model]);
+  return missed;
 }
 
 /**
@@ -68,7 +73,9 @@ export function useFollowed(
   key: string
 ): RunSummary[] {
   const [told, setTold] = useState<ReadonlyMap<string, RunSummary>>(new Map());
+  const missed = useMissed(model);
   useEffect(() => {
+    // whoever reads them does so anew, and what was told before is older than that
     setTold(new Map());
     const hear = (_: Model, next: RunSummary) => {
       if (wanted(next)) {
@@ -77,7 +84,7 @@ export function useFollowed(
     };
     model.runChanged.connect(hear);
     return () => void model.runChanged.disconnect(hear);
-  }, [model, key]);
+  }, [model, key, missed]);
   return useMemo(() => {
     const all = new Map((read ?? []).map(each => [each.uid, each]));
     told.forEach((each, uid) => all.set(uid, each));

@@ -48,7 +48,7 @@ for number in range({runs}):
     given |= {{f"p{{each:02d}}": dice.choice([1, 2, 3]) if each % 3 else 7 for each in range({each} - 3)}}
     results = {{f"m{{each:02d}}": dice.random() for each in range({each} - 1)}} | {{"auc": 1 - 3 * rate}}
     run = Run(
-        uid=clock.new_uid(), project={project!r}, name="train", state="completed", created=at, started=at, ended=at, parameters=given,
+        uid=clock.new_uid(), project={project!r}, name="train", state="completed", created=at, started=at, ended=at, updated=clock.iso(clock.now()), parameters=given,
         results=results, function={project!r} + "/train@" + "a" * 40, labels={{"team": "red" if number % 2 else "blue"}},
     )
     store.create_run(run)

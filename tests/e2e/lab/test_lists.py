@@ -134,6 +134,27 @@ def test_a_menu_offers_what_can_be_done_with_a_run(page: Any, lab: Lab) -> None:
     page.locator(".mlrun-Run").get_by_text("completed").first.wait_for()
 
 
+def test_a_view_says_that_its_run_was_deleted_and_the_panel_is_told_on(page: Any, lab: Lab) -> None:
+    wide_runs(lab, "deleted", runs=3, each=6)
+    panel_of(page, "deleted")
+    rows(page).nth(0).dblclick()
+    view = page.locator(".mlrun-Run")
+    view.get_by_text("completed").first.wait_for()
+    rows(page).nth(0).click(button="right")
+    page.get_by_role("menu").get_by_role("menuitem", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    view.get_by_text(re.compile("no run")).first.wait_for()
+    # its view asks for the journal of what is gone, and opening another run begins the stream anew
+    rows(page).nth(1).dblclick()
+    page.locator(".mlrun-Run").nth(1).get_by_text("completed").first.wait_for()
+    lab.python(
+        "from mlrun_jupyter.project import session\nfrom mlrun_jupyter.model import clock\nfrom mlrun_jupyter.model.run import Run\n"
+        "at = clock.iso(clock.now())\nsession().store.create_run(Run(uid=clock.new_uid(), project='deleted', name='told', created=at))"
+    )
+    page.wait_for_function("document.querySelectorAll('#mlrun-panel [data-section=runs] [role=option]').length === 3")
+    assert page.locator("#mlrun-panel").get_by_text("No connection").count() == 0
+
+
 def test_the_whole_way_from_panel_to_run_to_abort_to_rerun_needs_no_mouse(page: Any, lab: Lab) -> None:
     lab.python(
         "import mlrun_jupyter as m\nopen('keys.py', 'w').write('import time\\ndef hold(context, n: float = 60.0):\\n    time.sleep(n)\\n')\n"
