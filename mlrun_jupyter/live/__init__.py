@@ -113,8 +113,9 @@ class LiveView:
     def tick(self) -> None:
         """Show what is new, and end the run when somebody asked for that."""
         if self._abort.is_set():
-            self._abort.clear()
             self.run.abort(REASON)
+            # only now: what failed is tried again
+            self._abort.clear()
         if time.monotonic() - self._looked < EVERY:
             return
         self._looked = time.monotonic()
@@ -130,12 +131,20 @@ class LiveView:
         if {**found, "elapsed": 0} != {**self.widget.shown, "elapsed": 0}:
             self.widget.shown = found
 
-    def close(self) -> None:
-        """Leave behind what can be seen without a kernel."""
+    def close(self, cause: str = "") -> None:
+        """Leave behind what can be seen without a kernel.
+
+        :param cause: why nothing more is known of the run; what is left is the last that was.
+        """
         if self._over:
             return
         self._over = True
-        record = self.run.refresh()
+        try:
+            record = self.run.refresh()
+        except MLRunError as error:
+            record, cause = self.run.last_known, cause or error.what
+        if cause:
+            record = msgspec.structs.replace(record, cause=cause)
         if self._reader is not None:
             self._show(record)
             html = display.run_html(record) + _log_html(self._log)
@@ -152,13 +161,27 @@ class LiveView:
 
     def _follow(self) -> None:
         session = self.run._session
-        try:
-            supervise.wait(session.store, session.settings, self.run.uid, tick=self.tick, interval=EVERY)
-        except MLRunError as error:
-            # deleted, or the store is away: what is shown then is the last that was known
-            self.widget.shown = {**self.widget.shown, "note": error.what}
-            return
-        self.close()
+        pause = EVERY
+
+        def tick() -> None:
+            nonlocal pause
+            pause = EVERY
+            self.tick()
+
+        while True:
+            try:
+                supervise.wait(session.store, session.settings, self.run.uid, tick=tick, interval=EVERY)
+                self.close()
+                return
+            except MLRunNotFoundError as error:
+                # deleted: what is known of it is all there will be
+                self.close(error.what)
+                return
+            except Exception as error:
+                # the store may be back in a moment; whoever ends this thread takes the button with it
+                self._say(error.what if isinstance(error, MLRunError) else f"{type(error).__name__}: {error}")
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
 
 
 def state(run: Run) -> dict[str, Any]:

@@ -7,6 +7,12 @@ import { Model, asApiError } from '../model';
 import { ErrorBox, useTrans } from '../parts';
 import { IBlock, Log } from './log';
 
+interface IPart {
+  entries: Entry[];
+  /** Whether the run is over, and nothing comes behind these. */
+  end: boolean;
+}
+
 interface ILiveLog {
   uid: string;
   model: Model;
@@ -40,18 +46,18 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
       reading = true;
       try {
         for (let more = true; more && !gone;) {
-          const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, {
-            after: log.current.last,
-            limit: 5000
-          });
+          const after = log.current.last;
+          const page = await model.client.get<IPart>(`runs/${uid}/journal`, { after, limit: 5000 });
+          if (gone) {
+            return;
+          }
           log.current.add(page.entries);
-          more = page.entries.length >= 5000 || again;
+          // a page ends at a number of entries, or of bytes: only one without entries says that there are no more
+          more = (!page.end && log.current.last > after) || again;
           again = false;
-        }
-        if (!gone) {
           draw();
-          setError(null);
         }
+        setError(null);
       } catch (failure) {
         if (!gone) {
           setError(asApiError(failure));
