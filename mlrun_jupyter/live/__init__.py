@@ -11,6 +11,7 @@ cells the kernel hears the button itself.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import sys
 import threading
@@ -19,7 +20,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlrun_jupyter.errors import MLRunError
+import msgspec
+
+from mlrun_jupyter.errors import MLRunError, MLRunNotFoundError
 from mlrun_jupyter.model.clock import now, parse
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.notebooks import journal
@@ -32,6 +35,8 @@ FOLDER = Path(__file__).parent
 REASON = "aborted from the notebook"
 EVERY = 0.2
 """Seconds between two changes of what is shown."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to read a store that is away."""
 TAIL = 20_000
 """Characters of the log that are shown."""
 RESULTS = 6
@@ -142,7 +147,8 @@ class LiveView:
         try:
             record = self.run.refresh()
         except MLRunError as error:
-            record, cause = self.run.last_known, cause or error.what
+            record = self.run._run
+            cause = cause or ("" if record.terminal else error.what)
         if cause:
             record = msgspec.structs.replace(record, cause=cause)
         if self._reader is not None:
@@ -160,28 +166,53 @@ class LiveView:
         threading.Thread(target=context.run, args=(self._follow,), name="mlrun-live", daemon=True).start()
 
     def _follow(self) -> None:
+        cause = self._until_over()
+        try:
+            self.close(cause)
+        except Exception as error:
+            self._say(error, state(self.run._run))
+            raise
+
+    def _until_over(self) -> str:
+        """Tick until the run is over or deleted, whatever fails meanwhile: where nobody ticks, nobody hears the button.
+
+        :returns: why no more is known of it than what was; empty when it is over.
+        """
         session = self.run._session
         pause = EVERY
 
         def tick() -> None:
             nonlocal pause
-            pause = EVERY
             self.tick()
+            pause = EVERY
 
         while True:
             try:
-                supervise.wait(session.store, session.settings, self.run.uid, tick=tick, interval=EVERY)
-                self.close()
-                return
-            except MLRunNotFoundError as error:
-                # deleted: what is known of it is all there will be
-                self.close(error.what)
-                return
+                self.run._run = supervise.wait(session.store, session.settings, self.run.uid, tick=tick, interval=EVERY)
+                return ""
             except Exception as error:
-                # the store may be back in a moment; whoever ends this thread takes the button with it
-                self._say(error.what if isinstance(error, MLRunError) else f"{type(error).__name__}: {error}")
+                if isinstance(error, MLRunNotFoundError) and self._deleted():
+                    return error.what
+                # a store that is away may be back in a moment
+                self._say(error, self.widget.shown)
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
+
+    def _deleted(self) -> bool:
+        """Whether it is the run that is not there, and not, say, the package of its executor."""
+        try:
+            self.run._session.store.get_run(self.run.uid)
+        except MLRunNotFoundError:
+            return True
+        except Exception:
+            return False
+        return False
+
+    def _say(self, error: Exception, shown: dict[str, Any]) -> None:
+        """What is wrong, beside what is shown; it goes away with the next change."""
+        what = error.what if isinstance(error, MLRunError) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(Exception):
+            self.widget.shown = {**shown, "note": what}
 
 
 def state(run: Run) -> dict[str, Any]:
