@@ -226,7 +226,8 @@ function Versions({ artifact, model, opens }: { artifact: ArtifactDetail; model:
   const path = `projects/${encodeURIComponent(artifact.project)}/artifacts`;
   const loaded = useLoad(
     () => model.client.get<Page<ArtifactSummary>>(path, { name: artifact.db_key, limit: 100 }),
-    [artifact]
+    [path, artifact.db_key],
+    artifact
   );
   return (
     <Part title={trans.__('Versions')}>

@@ -119,7 +119,7 @@ function Dashboard(props: { feature: FeatureDetail; client: IClient; path: strin
   const { feature, client, path } = props;
   const trans = useTrans();
   const [query] = useState({ theme: props.dark ? 'dark' : 'default' });
-  const loaded = useLoad(() => client.text(`${path}/dashboard`, query, 1), [path, feature.updated]);
+  const loaded = useLoad(() => client.text(`${path}/dashboard`, query, 1), [path], feature.updated);
   return (
     <Loaded
       of={loaded}

@@ -78,11 +78,13 @@ function Body({ project, name, first, model, services }: IBody) {
   }, [model, name]);
   const versions = useLoad(
     () => model.client.get<Page<FunctionSummary>>(`${base}/${encodeURIComponent(name)}/versions`, { limit: 200 }),
-    [base, name, turn]
+    [base, name],
+    turn
   );
   const detail = useLoad(
     () => model.client.get<FunctionDetail>(`${base}/${encodeURIComponent(hash ? `${name}@${hash}` : name)}`),
-    [base, name, hash, hash ? 0 : turn]
+    [base, name, hash],
+    hash ? 0 : turn
   );
   const tabs: (readonly [Tab, string])[] = [
     ['run', trans.__('Run')],
