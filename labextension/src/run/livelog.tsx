@@ -27,23 +27,32 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
   const node = useRef<HTMLDivElement>(null);
   const [blocks, setBlocks] = useState<readonly IBlock[] | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
+  const again = useRef(() => {});
   useEffect(() => {
     let gone = false;
     let reading = false;
-    let again = false;
+    let told: Entry[][] = [];
     let frame = 0;
     // much may come between two pictures
     const draw = () => {
       cancelAnimationFrame(frame);
       frame = requestAnimationFrame(() => setBlocks(log.current.blocks));
     };
+    // adds them where nothing before them is missing
+    const fit = (entries: Entry[]) => {
+      if (entries[0] && entries[0].n > log.current.last + 1) {
+        return false;
+      }
+      log.current.add(entries);
+      return true;
+    };
     const read = async () => {
       // one reader at a time: entries have an order, and the pages give it
       if (reading) {
-        again = true;
         return;
       }
       reading = true;
+      told = [];
       try {
         for (let more = true; more && !gone;) {
           const after = log.current.last;
@@ -52,9 +61,13 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
             return;
           }
           log.current.add(page.entries);
+          const { last } = log.current;
+          // where the stream goes on at the end of the page, it has the rest
+          const missing = !told.every(fit);
+          const joined = !missing && log.current.last > last;
+          told = [];
           // a page ends at a number of entries, or of bytes: only one without entries says that there are no more
-          more = (!page.end && log.current.last > after) || again;
-          again = false;
+          more = !page.end && (missing || (last > after && !joined));
           draw();
         }
         setError(null);
@@ -69,16 +82,18 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
       if (event.uid !== uid) {
         return;
       }
-      if (reading || (event.entries[0] && event.entries[0].n > log.current.last + 1)) {
+      if (reading) {
+        told.push(event.entries);
+      } else if (fit(event.entries)) {
+        draw();
+      } else {
         // something before it is missing: the journal itself has it
         void read();
-      } else {
-        log.current.add(event.entries);
-        draw();
       }
     };
     model.journal.connect(heard);
     const watch = going ? model.watch(uid) : null;
+    again.current = () => void read();
     void read();
     return () => {
       gone = true;
@@ -95,7 +110,7 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
   }, [blocks]);
   return (
     <>
-      {error && <ErrorBox error={error} />}
+      {error && <ErrorBox error={error} retry={() => again.current()} />}
       {log.current.cut && (
         <p className="mlrun-Dim mlrun-Note">
           {trans.__('Only its end is shown here.')}{' '}
