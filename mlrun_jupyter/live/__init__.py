@@ -11,6 +11,7 @@ cells the kernel hears the button itself.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import sys
 import threading
@@ -19,7 +20,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlrun_jupyter.errors import MLRunError
+import msgspec
+
+from mlrun_jupyter.errors import MLRunError, MLRunNotFoundError
 from mlrun_jupyter.model.clock import now, parse
 from mlrun_jupyter.model.run import Run
 from mlrun_jupyter.notebooks import journal
@@ -32,6 +35,8 @@ FOLDER = Path(__file__).parent
 REASON = "aborted from the notebook"
 EVERY = 0.2
 """Seconds between two changes of what is shown."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to read a store that is away."""
 TAIL = 20_000
 """Characters of the log that are shown."""
 RESULTS = 6
@@ -113,8 +118,9 @@ class LiveView:
     def tick(self) -> None:
         """Show what is new, and end the run when somebody asked for that."""
         if self._abort.is_set():
-            self._abort.clear()
             self.run.abort(REASON)
+            # only now: what failed is tried again
+            self._abort.clear()
         if time.monotonic() - self._looked < EVERY:
             return
         self._looked = time.monotonic()
@@ -130,12 +136,21 @@ class LiveView:
         if {**found, "elapsed": 0} != {**self.widget.shown, "elapsed": 0}:
             self.widget.shown = found
 
-    def close(self) -> None:
-        """Leave behind what can be seen without a kernel."""
+    def close(self, cause: str = "") -> None:
+        """Leave behind what can be seen without a kernel.
+
+        :param cause: why nothing more is known of the run; what is left is the last that was.
+        """
         if self._over:
             return
         self._over = True
-        record = self.run.refresh()
+        try:
+            record = self.run.refresh()
+        except MLRunError as error:
+            record = self.run._run
+            cause = cause or ("" if record.terminal else error.what)
+        if cause:
+            record = msgspec.structs.replace(record, cause=cause)
         if self._reader is not None:
             self._show(record)
             html = display.run_html(record) + _log_html(self._log)
@@ -151,14 +166,53 @@ class LiveView:
         threading.Thread(target=context.run, args=(self._follow,), name="mlrun-live", daemon=True).start()
 
     def _follow(self) -> None:
-        session = self.run._session
+        cause = self._until_over()
         try:
-            supervise.wait(session.store, session.settings, self.run.uid, tick=self.tick, interval=EVERY)
-        except MLRunError as error:
-            # deleted, or the store is away: what is shown then is the last that was known
-            self.widget.shown = {**self.widget.shown, "note": error.what}
-            return
-        self.close()
+            self.close(cause)
+        except Exception as error:
+            self._say(error, state(self.run._run))
+            raise
+
+    def _until_over(self) -> str:
+        """Tick until the run is over or deleted, whatever fails meanwhile: where nobody ticks, nobody hears the button.
+
+        :returns: why no more is known of it than what was; empty when it is over.
+        """
+        session = self.run._session
+        pause = EVERY
+
+        def tick() -> None:
+            nonlocal pause
+            self.tick()
+            pause = EVERY
+
+        while True:
+            try:
+                self.run._run = supervise.wait(session.store, session.settings, self.run.uid, tick=tick, interval=EVERY)
+                return ""
+            except Exception as error:
+                if isinstance(error, MLRunNotFoundError) and self._deleted():
+                    return error.what
+                # a store that is away may be back in a moment
+                self._say(error, self.widget.shown)
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 2)
+
+    def _deleted(self) -> bool:
+        """Whether it is the run that is not there, and not, say, the package of its executor."""
+        try:
+            self.run._session.store.get_run(self.run.uid)
+        except MLRunNotFoundError:
+            return True
+        except Exception:
+            return False
+        return False
+
+    def _say(self, error: Exception, shown: dict[str, Any]) -> None:
+        """What is wrong, beside what is shown; it goes away with the next change."""
+        what = error.what if isinstance(error, MLRunError) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(Exception):
+            self.widget.shown = {**shown, "note": what}
 
 
 def state(run: Run) -> dict[str, Any]:

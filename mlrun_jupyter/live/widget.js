@@ -183,6 +183,7 @@ function render({ model, el }) {
   let since = performance.now();
   let asked = false;
   let timer = 0;
+  let said = '';
 
   const tick = () => {
     const shown = model.get('shown');
@@ -210,8 +211,10 @@ function render({ model, el }) {
     button.disabled = aborting;
     button.textContent = aborting ? 'Aborting…' : 'Abort';
     button.setAttribute('aria-label', `Abort run ${shown.name}`);
-    if (shown.note) {
-      note.textContent = shown.note;
+    // what is said here when nobody hears the button stays until the kernel has something else to say
+    if ((shown.note || '') !== said) {
+      said = shown.note || '';
+      note.textContent = said;
     }
     tick();
   };

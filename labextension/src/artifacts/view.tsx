@@ -7,6 +7,7 @@ import { ago, bytes } from '../format';
 import { mlrunIcon } from '../icon';
 import { Model } from '../model';
 import { StateMark, useTrans } from '../parts';
+import { useMissed } from '../run/use';
 import { Button, CodeLine, Facts, Link, Loaded, Part, View, attempt, copied, useLoad } from '../views/pieces';
 import { kindOf, loadLine } from './kinds';
 import { Preview } from './preview';
@@ -50,11 +51,15 @@ interface IBody {
 
 function Body({ uri, model, opens, named, close }: IBody) {
   const trans = useTrans();
-  const loaded = useLoad(async () => {
-    const found = await model.client.get<ArtifactDetail>('artifact', { uri });
-    named(found.key);
-    return found;
-  }, [uri]);
+  const loaded = useLoad(
+    async () => {
+      const found = await model.client.get<ArtifactDetail>('artifact', { uri });
+      named(found.key);
+      return found;
+    },
+    [uri],
+    useMissed(model)
+  );
   const { again } = loaded;
   useEffect(() => {
     const changed = (_: Model, next: ArtifactSummary) => {
@@ -226,7 +231,8 @@ function Versions({ artifact, model, opens }: { artifact: ArtifactDetail; model:
   const path = `projects/${encodeURIComponent(artifact.project)}/artifacts`;
   const loaded = useLoad(
     () => model.client.get<Page<ArtifactSummary>>(path, { name: artifact.db_key, limit: 100 }),
-    [artifact]
+    [path, artifact.db_key],
+    artifact
   );
   return (
     <Part title={trans.__('Versions')}>

@@ -11,6 +11,7 @@ import { IOpens, Lineage, openNode } from '../lineage/view';
 import { Model } from '../model';
 import { Boundary, useTrans } from '../parts';
 import { CodeBlock } from '../views/code';
+import { useMissed } from '../run/use';
 import { Button, Facts, Link, Loaded, Part, Tabs, View, copied, useLoad } from '../views/pieces';
 
 export interface IFeatureServices extends IOpens {
@@ -57,7 +58,7 @@ function Body({ project, kind, name, model, services }: IBody) {
   const trans = useTrans();
   const [tab, setTab] = useState<Tab>('columns');
   const path = `projects/${encodeURIComponent(project)}/${kind}s/${encodeURIComponent(name)}`;
-  const loaded = useLoad(() => model.client.get<FeatureDetail>(path), [path]);
+  const loaded = useLoad(() => model.client.get<FeatureDetail>(path), [path], useMissed(model));
   const { again } = loaded;
   useEffect(() => {
     const changed = (_: Model, next: FeatureSummary) => {
@@ -119,7 +120,7 @@ function Dashboard(props: { feature: FeatureDetail; client: IClient; path: strin
   const { feature, client, path } = props;
   const trans = useTrans();
   const [query] = useState({ theme: props.dark ? 'dark' : 'default' });
-  const loaded = useLoad(() => client.text(`${path}/dashboard`, query, 1), [path, feature.updated]);
+  const loaded = useLoad(() => client.text(`${path}/dashboard`, query, 1), [path], feature.updated);
   return (
     <Loaded
       of={loaded}

@@ -1,7 +1,7 @@
 /** The view of a function: its versions, code, what it takes, a form to run it, and its runs. */
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { ReactNode, useEffect, useState } from 'react';
+import { ReactNode, useState } from 'react';
 import { FunctionDetail, FunctionSummary, Page, RunSummary } from '../api/types';
 import { RunForm, startRun } from '../form/form';
 import { ago, duration, value } from '../format';
@@ -12,6 +12,7 @@ import { useFollowed, useMissed } from '../run/use';
 import { CodeBlock } from '../views/code';
 import { Button, CodeLine, Facts, Link, Loaded, Part, Tabs, View, useLoad } from '../views/pieces';
 import { Diff } from './diff';
+import { useVersions } from './use';
 
 export interface IFunctionServices {
   rendermime: IRenderMimeRegistry;
@@ -62,27 +63,16 @@ function Body({ project, name, first, model, services }: IBody) {
   const [tab, setTab] = useState<Tab>('run');
   const [hash, setHash] = useState(first);
   const base = `projects/${encodeURIComponent(project)}/functions`;
-  // a version that is stored meanwhile is told by the stream, and listed
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    const newest = () => model.functions.items.find(each => each.name === name)?.hash ?? '';
-    let seen = newest();
-    const changed = () => {
-      if (newest() !== seen) {
-        seen = newest();
-        setTurn(before => before + 1);
-      }
-    };
-    model.changed.connect(changed);
-    return () => void model.changed.disconnect(changed);
-  }, [model, name]);
+  const turn = useVersions(model, project, name);
   const versions = useLoad(
     () => model.client.get<Page<FunctionSummary>>(`${base}/${encodeURIComponent(name)}/versions`, { limit: 200 }),
-    [base, name, turn]
+    [base, name],
+    turn
   );
   const detail = useLoad(
     () => model.client.get<FunctionDetail>(`${base}/${encodeURIComponent(hash ? `${name}@${hash}` : name)}`),
-    [base, name, hash, hash ? 0 : turn]
+    [base, name, hash],
+    hash ? 0 : turn
   );
   const tabs: (readonly [Tab, string])[] = [
     ['run', trans.__('Run')],
@@ -318,7 +308,8 @@ function Runs({
   const loaded = useLoad(
     () =>
       model.client.get<Page<RunSummary>>(`projects/${encodeURIComponent(project)}/runs`, { function: name, limit: 50 }),
-    [project, name, missed]
+    [project, name],
+    missed
   );
   const own = (next: RunSummary) => next.function.startsWith(`${project}/${name}@`) && !next.parent;
   const followed = useFollowed(model, loaded.value?.items, own, `${project}/${name}`);

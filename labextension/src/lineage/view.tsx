@@ -44,7 +44,7 @@ interface ILineage {
 
 export function Lineage({ client, uid, path, turn, open }: ILineage) {
   const from = path ?? `runs/${uid}/lineage`;
-  const loaded = useLoad(() => client.get<Graph>(from), [from, turn]);
+  const loaded = useLoad(() => client.get<Graph>(from), [from], turn);
   return <Loaded of={loaded} draw={graph => <Drawing graph={graph} uid={uid} open={open} />} />;
 }
 

@@ -155,6 +155,12 @@ function Rows<T>(props: IFiltered<T> & { narrowed: boolean; clear(): void }) {
   }
   return (
     <>
+      {listing.error && (
+        <div className="mlrun-Stale">
+          <ErrorBox error={listing.error} retry={() => void listing.refresh()} />
+          <p className="mlrun-Dim">{trans.__('What is listed below was read before.')}</p>
+        </div>
+      )}
       <VirtualList
         label={label}
         items={listing.items}

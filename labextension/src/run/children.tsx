@@ -21,7 +21,8 @@ export function Children({ run, model, open }: { run: RunDetail; model: Model; o
         parent: run.uid,
         limit
       }),
-    [run.uid, run.state, limit, missed]
+    [run.uid, limit],
+    `${run.state} ${missed}`
   );
   const rows = useFollowed(model, loaded.value?.items, next => next.parent === run.uid, run.uid);
   const [order, setOrder] = useState<Order>({ by: '', down: false });

@@ -7,6 +7,12 @@ import { Model, asApiError } from '../model';
 import { ErrorBox, useTrans } from '../parts';
 import { IBlock, Log } from './log';
 
+interface IPart {
+  entries: Entry[];
+  /** Whether the run is over, and nothing comes behind these. */
+  end: boolean;
+}
+
 interface ILiveLog {
   uid: string;
   model: Model;
@@ -21,37 +27,50 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
   const node = useRef<HTMLDivElement>(null);
   const [blocks, setBlocks] = useState<readonly IBlock[] | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
+  const again = useRef(() => {});
   useEffect(() => {
     let gone = false;
     let reading = false;
-    let again = false;
+    let told: Entry[][] = [];
     let frame = 0;
     // much may come between two pictures
     const draw = () => {
       cancelAnimationFrame(frame);
       frame = requestAnimationFrame(() => setBlocks(log.current.blocks));
     };
+    // adds them where nothing before them is missing
+    const fit = (entries: Entry[]) => {
+      if (entries[0] && entries[0].n > log.current.last + 1) {
+        return false;
+      }
+      log.current.add(entries);
+      return true;
+    };
     const read = async () => {
       // one reader at a time: entries have an order, and the pages give it
       if (reading) {
-        again = true;
         return;
       }
       reading = true;
+      told = [];
       try {
         for (let more = true; more && !gone;) {
-          const page = await model.client.get<{ entries: Entry[]; last: number }>(`runs/${uid}/journal`, {
-            after: log.current.last,
-            limit: 5000
-          });
+          const after = log.current.last;
+          const page = await model.client.get<IPart>(`runs/${uid}/journal`, { after, limit: 5000 });
+          if (gone) {
+            return;
+          }
           log.current.add(page.entries);
-          more = page.entries.length >= 5000 || again;
-          again = false;
-        }
-        if (!gone) {
+          const { last } = log.current;
+          // where the stream goes on at the end of the page, it has the rest
+          const missing = !told.every(fit);
+          const joined = !missing && log.current.last > last;
+          told = [];
+          // a page ends at a number of entries, or of bytes: only one without entries says that there are no more
+          more = !page.end && (missing || (last > after && !joined));
           draw();
-          setError(null);
         }
+        setError(null);
       } catch (failure) {
         if (!gone) {
           setError(asApiError(failure));
@@ -63,21 +82,26 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
       if (event.uid !== uid) {
         return;
       }
-      if (reading || (event.entries[0] && event.entries[0].n > log.current.last + 1)) {
+      if (reading) {
+        told.push(event.entries);
+      } else if (fit(event.entries)) {
+        draw();
+      } else {
         // something before it is missing: the journal itself has it
         void read();
-      } else {
-        log.current.add(event.entries);
-        draw();
       }
     };
     model.journal.connect(heard);
+    const missed = () => void read();
+    model.missed.connect(missed);
     const watch = going ? model.watch(uid) : null;
+    again.current = () => void read();
     void read();
     return () => {
       gone = true;
       cancelAnimationFrame(frame);
       model.journal.disconnect(heard);
+      model.missed.disconnect(missed);
       watch?.dispose();
     };
   }, [uid, going]);
@@ -89,7 +113,7 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
   }, [blocks]);
   return (
     <>
-      {error && <ErrorBox error={error} />}
+      {error && <ErrorBox error={error} retry={() => again.current()} />}
       {log.current.cut && (
         <p className="mlrun-Dim mlrun-Note">
           {trans.__('Only its end is shown here.')}{' '}

@@ -23,7 +23,7 @@ export function MetricCharts({ run, model }: { run: RunDetail; model: Model }) {
     found.items.forEach(each => points.set(`${each.key}\n${each.step}\n${each.time}`, each));
     return [...points.values()];
   };
-  const loaded = useLoad(read, [run.uid, told, going]);
+  const loaded = useLoad(read, [run.uid], told);
   const curves = useMemo(() => {
     const found = loaded.value ? [...curvesOf(loaded.value)] : [];
     // one point is a result, not a curve

@@ -103,7 +103,7 @@ export function ExecutedNotebook(props: { run: RunDetail; model: Model; registry
   const { run, model, registry } = props;
   const trans = useTrans();
   const told = useTold(model, run.uid, !TERMINAL.has(run.state), 2000);
-  const loaded = useLoad(() => model.client.get<INotebook>(`runs/${run.uid}/notebook`), [run.uid, told]);
+  const loaded = useLoad(() => model.client.get<INotebook>(`runs/${run.uid}/notebook`), [run.uid], told);
   const notebook = loaded.value;
   if (!notebook) {
     return loaded.error ? (

@@ -141,7 +141,7 @@ interface IVerdict {
 
 function Replayed({ run, model, open }: { run: RunDetail; model: Model; open(uid: string): void }) {
   const trans = useTrans();
-  const loaded = useLoad(() => model.client.get<IVerdict>(`runs/${run.uid}/replay`), [run.uid, run.state]);
+  const loaded = useLoad(() => model.client.get<IVerdict>(`runs/${run.uid}/replay`), [run.uid], run.state);
   return (
     <Loaded
       of={loaded}

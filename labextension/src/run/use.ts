@@ -87,7 +87,13 @@ export function useFollowed(
   }, [model, key, missed]);
   return useMemo(() => {
     const all = new Map((read ?? []).map(each => [each.uid, each]));
-    told.forEach((each, uid) => all.set(uid, each));
+    told.forEach((each, uid) => {
+      // what has ended goes on no more; the stream may have been away when it did
+      const known = all.get(uid);
+      if (!known || !TERMINAL.has(known.state) || TERMINAL.has(each.state)) {
+        all.set(uid, each);
+      }
+    });
     return [...all.values()];
   }, [read, told]);
 }

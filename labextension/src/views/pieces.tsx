@@ -42,27 +42,52 @@ export interface ILoaded<T> {
   again(): void;
 }
 
-/** What `read` gives, read anew when `deps` change; what was there stays until then. */
-export function useLoad<T>(read: () => Promise<T>, deps: readonly unknown[]): ILoaded<T> {
+/**
+ * What `read` gives; what was there stays until the answer comes.
+ * @param of what is asked for: when it changes, an answer that is still to come is for another question, and is thrown away.
+ * @param turn read again when this changes; while a read is under way, once more when it is done. Each answer is shown, so that what is
+ * told of more often than it can be read is seen all the same.
+ */
+export function useLoad<T>(read: () => Promise<T>, of: readonly unknown[], turn?: unknown): ILoaded<T> {
   const [value, setValue] = useState<T | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
-  const [turn, setTurn] = useState(0);
+  const newest = useRef(read);
+  newest.current = read;
+  const want = useRef(() => {});
   useEffect(() => {
     let gone = false;
-    read().then(
-      found => {
-        if (!gone) {
-          setValue(found);
-          setError(null);
+    let reading = false;
+    let wanted = false;
+    const ask = async () => {
+      wanted = true;
+      if (reading) {
+        return;
+      }
+      reading = true;
+      while (wanted && !gone) {
+        wanted = false;
+        try {
+          const found = await newest.current();
+          if (!gone) {
+            setValue(found);
+            setError(null);
+          }
+        } catch (failure) {
+          if (!gone) {
+            setError(asApiError(failure));
+          }
         }
-      },
-      failure => !gone && setError(asApiError(failure))
-    );
+      }
+      reading = false;
+    };
+    want.current = () => void ask();
     return () => {
       gone = true;
     };
-  }, [...deps, turn]);
-  return { value, error, again: () => setTurn(before => before + 1) };
+  }, of);
+  useEffect(() => want.current(), [...of, turn]);
+  const [again] = useState(() => () => want.current());
+  return { value, error, again };
 }
 
 /** Draws what was loaded, or that it is not there yet, or why it is not. */
