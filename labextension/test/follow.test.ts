@@ -11,8 +11,9 @@ beforeAll(() => {
 });
 
 test('what is read of a run that has ended counts, though the stream told last that it goes on', () => {
-  const model = {} as { runChanged: Signal<unknown, RunSummary> };
+  const model = {} as { runChanged: Signal<unknown, RunSummary>; missed: Signal<unknown, void> };
   model.runChanged = new Signal(model);
+  model.missed = new Signal(model);
   const run = (state: string) => ({ uid: 'c', state }) as RunSummary;
   const hook = renderHook(({ read }) => useFollowed(model as unknown as Model, read, () => true, 'sweep'), {
     initialProps: { read: [] as RunSummary[] }

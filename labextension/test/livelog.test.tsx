@@ -1,3 +1,4 @@
+import { Signal } from '@lumino/signaling';
 import { cleanup, fireEvent, screen, waitFor } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../src/api/client';
@@ -38,8 +39,14 @@ function journal(all: Entry[], over: boolean) {
   let hear: (_: unknown, event: { uid: string; entries: Entry[] }) => void = () => {};
   const signal = { connect: (heard: typeof hear) => (hear = heard), disconnect: () => true };
   const say = (...entries: Entry[]) => hear(null, { uid: 'u', entries });
-  const model = { client: { get, url: (path: string) => path }, journal: signal, watch: () => ({ dispose: () => {} }) };
-  return { asked, server, say, model: model as unknown as Model };
+  const missed = new Signal<object, void>({});
+  const model = {
+    client: { get, url: (path: string) => path },
+    journal: signal,
+    missed,
+    watch: () => ({ dispose: () => {} })
+  };
+  return { asked, server, say, missed, model: model as unknown as Model };
 }
 
 const entry = (n: number, text: string) => ({ n, t: 0, cell: 0, type: 'stream', text }) as unknown as Entry;
@@ -105,4 +112,14 @@ test('what is told while an empty page is read, and follows on nothing, is read 
   };
   const container = drawn(<LiveLog uid="u" model={model} going={true} registry={{} as any} />);
   await waitFor(() => expect(container.textContent).toContain('line 0\nline 1'));
+});
+
+test('what may have been missed is read', async () => {
+  const all = [entry(0, 'one\n')];
+  const { missed, model } = journal(all, false);
+  const container = drawn(<LiveLog uid="u" model={model} going={true} registry={{} as any} />);
+  await waitFor(() => expect(container.textContent).toContain('one'));
+  all.push(entry(1, 'two\n'));
+  missed.emit();
+  await waitFor(() => expect(container.textContent).toContain('two'));
 });
