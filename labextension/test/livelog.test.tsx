@@ -123,3 +123,19 @@ test('what may have been missed is read', async () => {
   missed.emit();
   await waitFor(() => expect(container.textContent).toContain('two'));
 });
+
+test('what was missed while a page was read is read after it', async () => {
+  const all: Entry[] = [];
+  const { asked, missed, model } = journal(all, false);
+  const get = model.client.get.bind(model.client) as any;
+  (model.client as any).get = async (...given: unknown[]) => {
+    const page = await get(...given);
+    if (asked.length === 1) {
+      all.push(entry(0, 'line 0\n'));
+      missed.emit(undefined);
+    }
+    return page;
+  };
+  const container = drawn(<LiveLog uid="u" model={model} going={true} registry={{} as any} />);
+  await waitFor(() => expect(container.textContent).toContain('line 0'));
+});

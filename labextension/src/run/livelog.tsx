@@ -31,6 +31,7 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
   useEffect(() => {
     let gone = false;
     let reading = false;
+    let wanted = false;
     let told: Entry[][] = [];
     let frame = 0;
     // much may come between two pictures
@@ -48,6 +49,7 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
     };
     const read = async () => {
       // one reader at a time: entries have an order, and the pages give it
+      wanted = true;
       if (reading) {
         return;
       }
@@ -56,6 +58,7 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
       try {
         for (let more = true; more && !gone;) {
           const after = log.current.last;
+          wanted = false;
           const page = await model.client.get<IPart>(`runs/${uid}/journal`, { after, limit: 5000 });
           if (gone) {
             return;
@@ -67,7 +70,7 @@ export function LiveLog({ uid, model, going, registry }: ILiveLog) {
           const joined = !missing && log.current.last > last;
           told = [];
           // a page ends at a number of entries, or of bytes: only one without entries says that there are no more
-          more = !page.end && (missing || (last > after && !joined));
+          more = !page.end && (wanted || missing || (last > after && !joined));
           draw();
         }
         setError(null);
