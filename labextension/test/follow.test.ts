@@ -26,19 +26,21 @@ test('what is read of a run that has ended counts, though the stream told last t
 });
 
 test('a version of a function is heard of, though the list of functions is narrowed to others', () => {
-  const model = { functions: { items: [] as FunctionSummary[] } } as any;
-  model.functionChanged = new Signal(model);
-  model.changed = new Signal(model);
-  const version = (hash: string, project = 'p') => ({ project, name: 'train', hash }) as FunctionSummary;
+  const model = { functions: { items: [] } } as any;
+  for (const each of ['functionChanged', 'changed', 'missed']) {
+    model[each] = new Signal(model);
+  }
+  const tell = (name: string, project = 'p') =>
+    act(() => {
+      model.functionChanged.emit({ project, name } as FunctionSummary);
+      model.changed.emit(undefined);
+    });
   const hook = renderHook(() => useVersions(model, 'p', 'train'));
-  act(() => model.functionChanged.emit(version('1')));
+  tell('train');
   expect(hook.result.current).toBe(1);
-  act(() => model.functionChanged.emit(version('2', 'other')));
-  act(() => model.changed.emit(undefined));
+  tell('train', 'other');
+  tell('score');
   expect(hook.result.current).toBe(1);
-  // the list is read anew after a break
-  model.functions.items = [version('3')];
-  act(() => model.changed.emit(undefined));
-  act(() => model.changed.emit(undefined));
+  act(() => model.missed.emit(undefined));
   expect(hook.result.current).toBe(2);
 });
