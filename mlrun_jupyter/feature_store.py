@@ -24,7 +24,7 @@ from mlrun_jupyter.errors import (
 )
 from mlrun_jupyter.feature_files import read_definition
 from mlrun_jupyter.feature_places import forget_pages, named, place_of, take_along
-from mlrun_jupyter.features import catalogue, sets, tables
+from mlrun_jupyter.features import catalogue, repeating, sets, tables
 from mlrun_jupyter.features.catalogue import Found
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.ingest import Ingested
@@ -264,25 +264,43 @@ def ingest(featureset: Any, source: Any = None, **options: Any) -> Ingested:
 
 def deploy_ingestion_service(
     featureset: Any, source: Any = None, name: str = "", *, overwrite: bool = False, upsert: bool = False, until_idle: float | None = None,
-    max_events: int | None = None, **options: Any,
+    max_events: int | None = None, schedule: str = "", max_ingests: int | None = None, **options: Any,
 ) -> Any:  # fmt: skip
-    """Read a stream into a set continuously, in a run of its own. ``run.abort()`` ends it, and the next one goes on where it was.
+    """Read a stream into a set continuously, or another source every so often, in a run of its own. ``run.abort()`` ends it, and the next
+    one goes on where it was.
 
     :param featureset: an object, or a name.
-    :param source: a stream; else the set's own source.
+    :param source: a stream, a path or another source; else the set's own source.
     :param name: of the function; else ``<set>-ingestion``.
+    :param until_idle, max_events: of a stream, when to end.
+    :param schedule: of another source, the time from one incremental ingest to the next, as ``10m``; else the source's own. A source or a store
+        that is away is asked again the next time; other errors end the run.
+    :param max_ingests: of another source, end after so many.
     :param options: as of :meth:`FunctionObject.run`, such as ``executor``, ``resources``, ``watch`` (by default not).
     :returns: the run.
     """
     fset = featureset if isinstance(featureset, sets.FeatureSet) else get_feature_set(str(featureset))
     stream = source if source is not None else fset.document.source
-    if not is_stream(stream):
-        raise MLRunInvalidArgumentError(f"{fset.name!r} has no stream to read", why="an ingestion service reads events as they come", next_step="pass RedisStreamSource(…), KafkaSource(…), StreamSource(…) or HttpSource()")
-    no_copies(fset.document)
+    own = stream.schedule if isinstance(stream, Source) else ""
+    streamed = is_stream(stream)
+    if not streamed and not (schedule or own):
+        raise MLRunInvalidArgumentError(f"{fset.name!r} has no stream to read, and no schedule", why="an ingestion service reads events as they come, or another source every so often", next_step="pass RedisStreamSource(…), KafkaSource(…), StreamSource(…) or HttpSource(), or schedule='10m'")
+    wrong = [key for key, value in (("schedule", schedule), ("max_ingests", max_ingests)) if value] if streamed else [
+        key for key, value in (("overwrite", overwrite), ("until_idle", until_idle), ("max_events", max_events)) if value not in (None, False)
+    ]  # fmt: skip
+    if wrong:
+        raise MLRunInvalidArgumentError(f"{wrong[0]} does not go with this source", why=f"it is {'a' if streamed else 'no'} stream", next_step="leave it away")
+    given: dict[str, Any] = {"featureset": fset.uri, "upsert": upsert}
+    if streamed:
+        no_copies(fset.document)
+        given |= {"source": msgspec.to_builtins(no_password(homed(stream, fset.document))), "overwrite": overwrite}
+    else:
+        found, _ = repeating.interval(schedule, stream, fset.document)
+        given |= {"source": msgspec.to_builtins(no_password(found)), "schedule": schedule or own}
     fset.save()
-    given = {"featureset": fset.uri, "source": msgspec.to_builtins(no_password(homed(stream, fset.document))), "overwrite": overwrite, "upsert": upsert}
-    ends = {key: value for key, value in (("until_idle", until_idle), ("max_events", max_events)) if value is not None}
-    function = code_to_function(name=name or f"{fset.name}-ingestion", project=fset.project, filename=ingestion_service)
+    ends = {key: value for key, value in (("until_idle", until_idle), ("max_events", max_events), ("max_ingests", max_ingests)) if value is not None}
+    service = ingestion_service if streamed else scheduled_ingestion
+    function = code_to_function(name=name or f"{fset.name}-ingestion", project=fset.project, filename=service)
     options = {"watch": False, "name": function.name, **options}
     options["labels"] = {"kind": "ingestion", "feature-set": fset.name, **dict(options.get("labels") or {})}
     return function.run(params={**given, **ends}, **options)
@@ -293,6 +311,17 @@ def ingestion_service(
 ) -> None:  # fmt: skip
     """Read a stream into a feature set until the run is aborted."""
     get_feature_set(featureset).ingest(msgspec.convert(source, Source), overwrite=overwrite, upsert=upsert, until_idle=until_idle, max_events=max_events)
+
+
+def scheduled_ingestion(featureset: str, source: dict[str, Any], schedule: str, upsert: bool = False, max_ingests: int | None = None) -> None:
+    """Take what is new of a source into a feature set, every so often, until the run is aborted."""
+    fset = get_feature_set(featureset)
+    found, every = repeating.interval(schedule, msgspec.convert(source, Source), fset.document)
+    running = contexts.get_current_context()
+    repeating.repeat(
+        lambda: fset.ingest(found, incremental=True, upsert=upsert), every, most=max_ingests,
+        tell=(lambda told: running.log_results(dict(told))) if running is not None else lambda _: None,
+    )  # fmt: skip
 
 
 def preview(featureset: Any, source: Any = None, **options: Any) -> Any:

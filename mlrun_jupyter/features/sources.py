@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -199,7 +199,14 @@ def read(source: Source, *, time_field: str = "", after: datetime | None = None,
                 raise MLRunInvalidArgumentError(f"{shown} has no column {time_field!r}", why=f"nearest are {frames.near(time_field, columns)}", next_step="set the source's time_field")
             lazy = _limited(lazy, time_field, columns[time_field], start, end, after)
         return lazy.collect()
-    except (FileNotFoundError, pl.exceptions.ComputeError, OSError) as error:
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        option = str(error).rpartition("argument ")[2]
+        raise MLRunInvalidArgumentError(
+            f"{shown} cannot be read with the option {option}", why=f"no reader of {source.kind} has it", next_step=f"its attributes are options of polars' reader of {source.kind}, and {STORAGE}"
+        ) from hidden.cause(error)  # fmt: skip
+    except (FileNotFoundError, pl.exceptions.PolarsError, OSError) as error:
         missing = isinstance(error, FileNotFoundError) or "no such file" in str(error).lower() or "expanded paths were empty" in str(error)
         raise InputNotFoundError(
             f"{shown} cannot be read" if not missing else f"there is nothing at {shown}", why=hidden((str(error).splitlines() or [type(error).__name__])[0])[:300],
@@ -239,7 +246,8 @@ def _parquet(source: Source) -> Any:
     storage, options = _options(source)
     if _local(source.path):
         return pl.scan_parquet(path, **options)
-    return pl.read_parquet(_bytes(path, storage), **options)
+    found = [pl.read_parquet(_bytes(each, storage), **options) for each in _each(path, storage)]
+    return found[0] if len(found) == 1 else pl.concat(found)
 
 
 def _csv(source: Source) -> Any:
@@ -280,16 +288,41 @@ def storage_options(one: Source | Target) -> Mapping[str, Any]:
     return found
 
 
+def _each(path: str, storage: Mapping[str, Any]) -> list[str]:
+    """The files of a folder or a pattern, by name; of a file itself."""
+    import fsspec
+
+    with _reaching():
+        files, place = fsspec.core.url_to_fs(path, **storage)
+        if any(one in place for one in "*?["):
+            found = files.glob(place)
+        elif not path.startswith(("http://", "https://")) and files.isdir(place):
+            found = [one for one in files.find(place) if one.lower().endswith((".parquet", ".pq"))]
+        else:
+            # servers of HTTP have pages, and no folders
+            return [path]
+        if not found:
+            raise FileNotFoundError(f"{path} names no file")
+        return sorted(files.unstrip_protocol(one) for one in found)
+
+
 def _bytes(path: str, storage: Mapping[str, Any]) -> bytes:
     import fsspec
 
-    try:
+    with _reaching():
         files = fsspec.open_files(path, "rb", compression="infer", **storage)
         if len(files) != 1:
             raise FileNotFoundError(f"{path} names {len(files)} files")
         with files[0] as file:
             data: bytes = file.read()
         return data
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """What goes wrong on the way to a file is an ``OSError``, a missing driver, or too little memory."""
+    try:
+        yield
     except FileNotFoundError as error:
         if error.__cause__ is None or isinstance(error.__cause__, FileNotFoundError):
             raise
@@ -325,6 +358,8 @@ def _sql(source: Source, column: str, start: datetime | None, end: datetime | No
                     query = query.where(condition(moment if zoned else moment.replace(tzinfo=None)))
         with engine.connect() as connection:
             return pl.read_database(query, connection, infer_schema_length=None)
+    except ImportError as error:
+        raise MLRunMissingDependencyError(f"{source.name or 'the source'} needs a driver of its database", why=hidden(str(error)), next_step="install the package that it names") from hidden.cause(error)
     except sa.exc.SQLAlchemyError as error:
         raise InputNotFoundError(
             f"{source.name or 'the source'} cannot be read from its database", why=hidden(str(error).splitlines()[0]), next_step="look at its URL, table and time_field"

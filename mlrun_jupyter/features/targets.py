@@ -12,6 +12,7 @@ from mlrun_jupyter.features import frames, sources, tables
 from mlrun_jupyter.features.frames import ARRIVAL
 from mlrun_jupyter.features.places import Place
 from mlrun_jupyter.model.features import FeatureSet, Target
+from mlrun_jupyter.model.passwords import bare
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,6 +79,20 @@ def write_copies(place: Place, document: FeatureSet, version: int, *, secret: Ca
                 f"{target.path} could not be written", why=hidden(f"{type(error).__name__}: {error}"),
                 next_step=f"the rows are stored, as version {version}: do not ingest them again; the next ingest writes the file anew",
             ) from hidden.cause(error)  # fmt: skip
+
+
+def write_target(frame: pl.DataFrame, target: Target, secret: Callable[[str], str | None] | None) -> None:
+    """Write rows to where a target says.
+
+    :param secret: as of :func:`check_copies`.
+    :raises StoreError: when the file cannot be written.
+    """
+    filled, hidden = sources.resolved(target, secret, "the target")
+    try:
+        write_file(frame.select(target.columns) if target.columns else frame, filled.path, target.kind, sources.storage_options(filled))
+    except Exception as error:
+        shown = target.path if "secret://" in target.path else bare(target.path)
+        raise StoreError(f"{shown} cannot be written", why=hidden(f"{type(error).__name__}: {error}"), next_step="give the target a path that can be written") from hidden.cause(error)
 
 
 def write_file(frame: pl.DataFrame, path: str, kind: str, storage: Mapping[str, Any] = {}) -> str:

@@ -19,6 +19,7 @@ from mlrun_jupyter.features.sets import _as
 from mlrun_jupyter.folders import write_text
 from mlrun_jupyter.model.canonical import content_hash
 from mlrun_jupyter.model.features import FeatureVector, Status, Target
+from mlrun_jupyter.model.passwords import bare
 
 
 class OfflineVectorResponse:
@@ -106,6 +107,8 @@ def offline_features(
         response = PartitionedResponse(made, indexes)
         if target is not None:
             path, kind = (target.path, target.kind) if isinstance(target, Target) else (str(target), "csv" if str(target).endswith(".csv") else "parquet")
+            if "secret://" in path:
+                raise MLRunInvalidArgumentError(f"{path!r} cannot be written on Dask", why="its pieces are written where the address is known to all who look", next_step="give a folder without a secret, or leave engine away")
             if kind != "parquet":
                 raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="Dask writes a folder of Parquet files", next_step="choose this")
             written = response.write(path, statistics=update_stats)
@@ -119,10 +122,10 @@ def offline_features(
         drop_columns=drop_columns, query=query, order_by=order_by,
     )  # fmt: skip
     if target is not None:
-        path, kind = (target.path, target.kind) if isinstance(target, Target) else (str(target), str(target).rpartition(".")[2])
-        if kind not in ("parquet", "csv"):
-            raise MLRunInvalidArgumentError(f"{path!r} cannot be written", why="targets are .parquet and .csv", next_step="choose one of these")
-        targets.write_file(found.frame, path, kind)
+        one = target if isinstance(target, Target) else Target(str(target).rpartition(".")[2], str(target))
+        if one.kind not in ("parquet", "csv"):
+            raise MLRunInvalidArgumentError(f"{bare(one.path)!r} cannot be written", why="targets are .parquet and .csv", next_step="choose one of these")
+        targets.write_target(found.frame, one, place.secret)
     if update_stats:
         note_of(place, vector, found)
     return OfflineVectorResponse(found, indexes)

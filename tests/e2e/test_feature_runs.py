@@ -11,7 +11,7 @@ import pytest
 
 import mlrun_jupyter as mlrun
 import mlrun_jupyter.feature_store as fstore
-from mlrun_jupyter.errors import MLRunInvalidArgumentError
+from mlrun_jupyter.errors import FeatureError, MLRunInvalidArgumentError
 
 pytestmark = pytest.mark.kernel
 SCHEMA = {"user": "str", "time": "datetime", "amount": "float"}
@@ -71,6 +71,49 @@ def test_a_function_takes_what_is_new_each_time_it_runs(project: Any, workdir: P
         frame.write_parquet(workdir / "in.parquet")
         found.append(function.run(params={"path": str(workdir / "in.parquet")}, watch=False).wait_for_completion() and project.list_runs(last=1)[0].outputs["new"])
     assert found == [10, 0, 15] and len(fstore.get_feature_set("flights").to_dataframe()) == 25
+
+
+def test_what_is_new_of_a_source_is_ingested_every_so_often(project: Any, workdir: Path) -> None:
+    path = workdir / "in.parquet"
+
+    def wrote(last: int) -> None:
+        pl.DataFrame(_events(0, last)).with_columns(pl.col("time").str.to_datetime(time_zone="UTC")).write_parquet(workdir / "new")
+        (workdir / "new").rename(path)
+
+    wrote(10)
+    fset = fstore.FeatureSet("flights", entities=["user"], timestamp_key="time")
+    run = fstore.deploy_ingestion_service(fset, fstore.ParquetSource("flights", str(path), schedule="0.3s"))
+    _until(lambda: fset.status.rows == 10 or run.state() == "error")
+    path.unlink()
+    _until(lambda: run.outputs.get("failed") or run.state() == "error")
+    wrote(25)
+    _until(lambda: fset.status.rows == 25 or run.state() == "error")
+    assert run.state() == "running" and run.status.labels["kind"] == "ingestion"
+    run.abort()
+    _until(lambda: run.state() == "aborted")
+    assert "there is nothing at" in run.logs() and len(fset.to_dataframe()) == 25
+    wrote(30)
+    again = fstore.deploy_ingestion_service("flights", str(path), schedule="1h", max_ingests=1, watch=True)
+    # by its path alone it is another source, with a watermark of its own
+    assert (again.state(), again.outputs["ingests"], again.outputs["rows_in_all"], again.outputs["state"]) == ("completed", 1, 30, "over")
+    wrote(40)
+    named = fstore.ParquetSource("flights", str(path))
+    last = fstore.deploy_ingestion_service("flights", named, schedule="0.1s", max_ingests=2, watch=True)
+    assert last.outputs["rows_in_all"] == 15 and "nothing is new" in last.logs()
+
+
+def test_a_schedule_that_cannot_be_is_refused(project: Any) -> None:
+    fset = fstore.FeatureSet("clicks", entities=["user"], timestamp_key="time")
+    for source, options, text in (
+        (pl.DataFrame({"user": ["a"]}), {"schedule": "1h"}, "read again"), ("a.parquet", {"schedule": "* * * * *"}, "the time from one ingest"),
+        ("a.parquet", {"schedule": "0"}, "nothing to wait for"), ("a.parquet", {"schedule": "1h", "max_events": 3}, "max_events does not go"),
+        (fstore.StreamSource("clicks"), {"schedule": "1h"}, "schedule does not go"), (fstore.SQLSource("a", "postgresql://u:hidden@h/d", "t"), {"schedule": "1h"}, "password"),
+    ):  # fmt: skip
+        with pytest.raises(MLRunInvalidArgumentError, match=text):
+            fstore.deploy_ingestion_service(fset, source, **options)
+    with pytest.raises(FeatureError, match="no time to go by"):
+        fstore.deploy_ingestion_service(fstore.FeatureSet("plain", entities=["user"]), "a.parquet", schedule="1h")
+    assert not project.list_runs()
 
 
 def test_what_is_no_stream_and_a_password_in_plain_sight_are_refused(project: Any) -> None:

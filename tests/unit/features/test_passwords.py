@@ -26,13 +26,14 @@ from mlrun_jupyter.backends.runs.sql import SqlRunStore
 from mlrun_jupyter.errors import (
     InputNotFoundError,
     MLRunInvalidArgumentError,
+    MLRunMissingDependencyError,
     SecretNotFoundError,
     StoreError,
 )
 from mlrun_jupyter.feature_files import read_definition
 from mlrun_jupyter.features import sources
 from mlrun_jupyter.features.places import Place
-from mlrun_jupyter.features.sets import FeatureSet
+from mlrun_jupyter.features.sets import FeatureSet, FeatureVector
 from mlrun_jupyter.features.streams.follow import mark_of, shown_url
 from mlrun_jupyter.features.streams.sources import KafkaSource, RedisStreamSource, is_stream
 from mlrun_jupyter.model.canonical import to_yaml
@@ -168,6 +169,45 @@ def test_a_copy_lies_where_a_secret_says_and_nothing_tells_where(place: Place, t
     assert place.table(fset.document).version == 1
     for one in tmp_path.rglob("*"):
         assert not one.is_file() or b"hunter2" not in one.read_bytes()
+
+
+def test_a_training_set_is_written_where_a_secret_says(place: Place, tmp_path: Path) -> None:
+    place = replace(place, secret={"OUT": str(tmp_path / "hunter2"), "FILE": str(tmp_path / "s.db")}.get)
+    FeatureSet("clicks", entities=["key"], place=place).ingest(pl.DataFrame({"key": ["a"], "value": [1]}))
+    vector = FeatureVector("v", ["clicks.value"], place=place)
+    vector.get_offline_features(target=Target("csv", "secret://OUT/x.csv"), with_indexes=True)
+    vector.get_offline_features(target=Target("csv", "secret://OUT/y.csv", columns=("value",)), with_indexes=True)
+    assert (tmp_path / "hunter2" / "x.csv").read_text() == "key,value\na,1\n" and (tmp_path / "hunter2" / "y.csv").read_text() == "value\n1\n"
+    with pytest.raises(StoreError, match=r"secret://FILE/x\.csv cannot be written") as caught:
+        vector.get_offline_features(target=Target("csv", "secret://FILE/x.csv"))
+    assert str(tmp_path) not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(MLRunInvalidArgumentError, match="on Dask"):
+        vector.get_offline_features(target="secret://OUT/folder", engine="dask")
+
+
+def test_files_of_a_folder_elsewhere_are_read_by_name(place: Place) -> None:
+    for number in (2, 1):
+        with fsspec.open(f"memory://lake/day={number}/x.parquet", "wb") as file:
+            pl.DataFrame({"key": [f"k{number}"], "value": [number]}).write_parquet(file)
+    with fsspec.open("memory://lake/day=3/notes.txt", "wb") as file:
+        file.write(b"no rows")
+    for path in ("memory://lake", "memory://lake/*/*.parquet"):
+        assert sources.read(sources.ParquetSource("", path))["key"].to_list() == ["k1", "k2"]
+    for path in ("memory://lake/day=3", "memory://lake/*.parquet", "memory://nowhere"):
+        with pytest.raises(InputNotFoundError, match="there is nothing at"):
+            sources.read(sources.ParquetSource("", path))
+    with fsspec.open("memory://lake/day=4/x.parquet", "wb") as file:
+        pl.DataFrame({"other": [1]}).write_parquet(file)
+    with pytest.raises(InputNotFoundError, match="cannot be read"):
+        sources.read(sources.ParquetSource("", "memory://lake"))
+
+
+def test_an_option_that_no_reader_has_and_a_driver_that_is_missing_are_named(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("key\na\n")
+    with pytest.raises(MLRunInvalidArgumentError, match="the option 'seperator'"):
+        sources.read(sources.CSVSource("", str(tmp_path / "x.csv"), attributes={"seperator": ";"}))
+    with pytest.raises(MLRunMissingDependencyError, match="driver"):
+        sources.read(sources.SQLSource("q", "mysql+aiomysql://h/d", "rows"))
 
 
 def test_of_rows_that_are_read_once_nothing_secret_stays(place: Place, tmp_path: Path) -> None:
