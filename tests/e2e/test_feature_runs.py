@@ -106,7 +106,7 @@ def test_a_schedule_that_cannot_be_is_refused(project: Any) -> None:
     fset = fstore.FeatureSet("clicks", entities=["user"], timestamp_key="time")
     for source, options, text in (
         (pl.DataFrame({"user": ["a"]}), {"schedule": "1h"}, "read again"), ("a.parquet", {"schedule": "* * * * *"}, "the time from one ingest"),
-        ("a.parquet", {"schedule": "0"}, "nothing to wait for"), ("a.parquet", {"schedule": "1h", "max_events": 3}, "max_events does not go"),
+        ("a.parquet", {"schedule": "0s"}, "nothing to wait for"), ("a.parquet", {"schedule": "1h", "max_events": 3}, "max_events does not go"),
         (fstore.StreamSource("clicks"), {"schedule": "1h"}, "schedule does not go"), (fstore.SQLSource("a", "postgresql://u:hidden@h/d", "t"), {"schedule": "1h"}, "password"),
     ):  # fmt: skip
         with pytest.raises(MLRunInvalidArgumentError, match=text):
