@@ -34,10 +34,13 @@ def ingest(words: list[str]) -> Any:
     parser = LineParser(prog="%mlrun ingest", add_help=False, allow_abbrev=False)
     parser.add_argument("name")
     parser.add_argument("source", nargs="?", default=None, metavar="PATH")
-    for option in ("--upsert", "--overwrite", "--incremental"):
+    for option in ("--upsert", "--overwrite", "--incremental", "--service"):
         parser.add_argument(option, action="store_true")
+    parser.add_argument("--schedule", default="", metavar="10m")
     options = parser.parse_args(words)
     found = feature_store.get_feature_set(options.name)
+    if options.service or options.schedule:
+        return feature_store.deploy_ingestion_service(found, options.source, schedule=options.schedule, upsert=options.upsert, overwrite=options.overwrite)
     done = found.ingest(options.source, upsert=options.upsert, overwrite=options.overwrite, incremental=options.incremental)
     for note in done.notes:
         print(f"[mlrun] {note}")  # noqa: T201

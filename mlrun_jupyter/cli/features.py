@@ -120,13 +120,21 @@ def features_apply(files: tuple[str, ...], tag: str, project: str | None) -> Non
 @click.option("--overwrite", is_flag=True, help="All rows are replaced, and the schema.")
 @click.option("--incremental", is_flag=True, help="Only what is later than what was read before.")
 @click.option("--preview", is_flag=True, help="Show the first rows as they would be; write nothing.")
+@click.option("--service", is_flag=True, help="In a run of its own, which reads the set's stream until it is aborted.")
+@click.option("--schedule", default="", metavar="10m", help="In a run of its own, which takes what is new every so often until it is aborted.")
 @project_option
 @as_json_option
-def features_ingest(name: str, source: str | None, upsert: bool, overwrite: bool, incremental: bool, preview: bool, project: str | None, as_json: bool) -> None:
+def features_ingest(
+    name: str, source: str | None, upsert: bool, overwrite: bool, incremental: bool, preview: bool, service: bool, schedule: str, project: str | None, as_json: bool
+) -> None:  # fmt: skip
     """Rows into a set, from a file that SOURCE names, else from its own source."""
     from mlrun_jupyter import feature_store
 
     found = feature_store.get_feature_set(name, current_project(project).name)
+    if service or schedule:
+        run = feature_store.deploy_ingestion_service(found, source, schedule=schedule, upsert=upsert, overwrite=overwrite)
+        click.echo(json.dumps({"run": run.uid}) if as_json else f"{run.status.name} {run.uid[:12]} goes on until `mlrun-jupyter abort {run.uid[:12]}`")
+        return
     if preview:
         rows = found.preview(source, df_module="polars")
         show(rows.head(20), as_json, rows.head(20).to_dicts())

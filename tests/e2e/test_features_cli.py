@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -38,6 +39,19 @@ def weather(project: Any, workdir: Path) -> str:
     Path("gusts.yaml").write_text("name: gusts\nfeatures: ['weather.wind as gust']\n")
     assert do("apply", "weather.yaml", "gusts.yaml").output.splitlines()[1].startswith("feature-vector gusts@")
     return "weather"
+
+
+@pytest.mark.kernel
+def test_a_service_takes_what_is_new_until_it_is_aborted(weather: str, project: Any, workdir: Path) -> None:
+    uid = json.loads(do("ingest", weather, "w.parquet", "--schedule", "0.5s", "--json").output)["run"]
+    run = project.get_run(uid)
+    deadline = time.monotonic() + 60
+    while (run.outputs.get("ingests") or 0) < 2 and run.state() in ("created", "pending", "running") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert (run.state(), run.outputs["rows_in_all"], run.status.labels["feature-set"]) == ("running", 10, weather)
+    assert CliRunner().invoke(cli, ["abort", uid]).exit_code == 0
+    with pytest.raises(MLRunInvalidArgumentError, match="no schedule"):
+        do("ingest", weather, "w.parquet", "--service")
 
 
 def test_from_a_yaml_file_to_a_training_set_and_an_answer(weather: str, workdir: Path) -> None:
