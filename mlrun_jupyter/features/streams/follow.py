@@ -412,7 +412,10 @@ class _Follower:
         except MLRunConflictError:
             return  # another wrote meanwhile; the next time will do
         before, self.version = self.version, self.table.version
-        if self._serves and self.version - before <= 1:
+        if [one["operation"] for one in self.table.history() if one["version"] > before] not in ([], ["OPTIMIZE"]):
+            # another wrote as well, since our last commit
+            self._meet()
+        elif self._serves:
             # the rows are the same
             store, name = self.place.online(), self._online_table()  # type: ignore[misc]
             self._patiently(lambda: store.put(name, [seen_mark(self.document, self.version)]))

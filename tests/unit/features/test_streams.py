@@ -277,6 +277,25 @@ def test_what_another_writes_before_a_commit_counts_in_its_windows(tmp_path: Pat
         assert _served(fset, 21)[0]["value_sum_1h"] == 106.0 + before
 
 
+@pytest.mark.parametrize("also", [True, False])
+def test_what_another_writes_before_files_are_made_one_is_served_and_counts(place: Place, monkeypatch: pytest.MonkeyPatch, also: bool) -> None:
+    fset = clicks(place).add_aggregation("value", ["sum"], ["1h"], "10m")
+    compact = DeltaTable.compact
+
+    def after_another(table: DeltaTable) -> None:
+        monkeypatch.setattr(DeltaTable, "compact", compact)
+        monkeypatch.setattr(following, "COMPACT", 64)
+        clicks(place).add_aggregation("value", ["sum"], ["1h"], "10m").ingest(pl.DataFrame([event(10, 100.0), event(10, 50.0, "b")]))
+        if also:
+            compact(table)
+
+    monkeypatch.setattr(following, "COMPACT", 2)
+    monkeypatch.setattr(DeltaTable, "compact", after_another)
+    run(fset, Events([event(0, 1.0), event(5, 2.0), event(20, 4.0)]), settings={"schema": SCHEMA, "batch": 1})
+    assert {row["value"]: row["value_sum_1h"] for row in _rows(fset)}[4.0] == 107.0
+    assert [row["value_sum_1h"] for row in _served(fset, 21)] == [107.0, 50.0, None]
+
+
 # -- what cannot be rows --------------------------------------------------------------------------------------------------
 
 
