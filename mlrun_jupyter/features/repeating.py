@@ -58,21 +58,24 @@ def repeat(
     :param most: end after so many.
     :param say: is told what happens; else it is printed to standard error.
     :param tell: is given ``ingests rows_in_all failed state`` after each.
-    :raises MLRunError: for what will not be over the next time: rows that cannot be features, columns that drifted.
+    :raises MLRunError: for what will not be over the next time: rows that cannot be features, columns that drifted; of the last one, for anything.
     """
     say = say or _say
     began = clock.monotonic()
     ingests = rows = failed = 0
     while True:
         ingests += 1
+        over = most is not None and ingests >= most
         try:
             done = ingest()
             rows += done.rows
             say(f"{done.rows:,} new rows" if done.version >= 0 else "nothing is new")
         except PASSING as error:
+            if over:
+                # there is no next time
+                raise
             failed += 1
             say(f"{error.what}: {error.why}; once more in {every:g} s")
-        over = most is not None and ingests >= most
         tell({"ingests": ingests, "rows_in_all": rows, "failed": failed, "state": "over" if over else "waiting"})
         if over:
             return

@@ -100,6 +100,9 @@ def test_what_is_new_of_a_source_is_ingested_every_so_often(project: Any, workdi
     named = fstore.ParquetSource("flights", str(path))
     last = fstore.deploy_ingestion_service("flights", named, schedule="0.1s", max_ingests=2, watch=True)
     assert last.outputs["rows_in_all"] == 15 and "nothing is new" in last.logs()
+    path.unlink()
+    vain = fstore.deploy_ingestion_service("flights", named, schedule="0.1s", max_ingests=2)
+    assert vain.wait_for_completion(raise_on_failure=False) == "error" and "there is nothing at" in vain.logs()
 
 
 def test_a_schedule_that_cannot_be_is_refused(project: Any) -> None:
